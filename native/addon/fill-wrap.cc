@@ -1,0 +1,188 @@
+// Store methods of producers and followers. See store-wrap.h and engine/fill.h.
+#include "addon/arguments.h"
+#include "addon/store-wrap.h"
+
+namespace millrace {
+
+namespace {
+// poll(): anything below zero is not a result handle.
+constexpr int32_t kPollWait = -1;
+constexpr int32_t kPollEnd = -2;
+constexpr int32_t kPollFailed = -3;
+constexpr int32_t kPollBehind = -4;
+}  // namespace
+
+Fill* StoreWrap::fill_of(Arguments& arguments, Ref<Fill>* keep) {
+  FillEntry* entry = session_->fills.find(arguments.u32());
+  if (entry == nullptr) return nullptr;
+  *keep = entry->fill;
+  return keep->get();
+}
+
+FollowerEntry* StoreWrap::follower_of(Arguments& arguments) {
+  return session_->followers.find(arguments.u32());
+}
+
+// beginFill(token, primaryKey): fill handle; the token is posted when a paused producer may go on.
+Napi::Value StoreWrap::begin_fill(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t token = arguments.u32();
+  std::string key = arguments.latin1();
+  if (!arguments.ok()) return Napi::Value();
+  Ref<Fill> fill = session_->store().begin_fill(std::move(key), session_->notice(token));
+  return number(info, session_->fills.add(FillEntry{std::move(fill)}));
+}
+
+// fillBegin(fill, key, head, bodyLength | -1, keep)
+Napi::Value StoreWrap::fill_begin(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  Ref<Fill> keep_alive;
+  Fill* fill = fill_of(arguments, &keep_alive);
+  FillHead head;
+  head.key = arguments.latin1();
+  const Bytes bytes = arguments.bytes();
+  head.body_length = arguments.whole_or_unknown();
+  head.keep = arguments.boolean();
+  if (!arguments.ok() || fill == nullptr) return info.Env().Undefined();
+  head.head.assign(bytes.begin(), bytes.end());
+  const Status status = fill->begin(std::move(head));
+  if (!status.ok()) error_of(info.Env(), status).ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
+// fillAppend(fill, bytes, from): accepted bytes x 16 + pause x 2 + 1 if completions are waiting.
+Napi::Value StoreWrap::fill_append(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  Ref<Fill> keep_alive;
+  Fill* fill = fill_of(arguments, &keep_alive);
+  const Bytes bytes = arguments.bytes();
+  const uint64_t from = arguments.whole();
+  if (!arguments.ok() || fill == nullptr || from > bytes.size()) return number(info, 0);
+  const Fill::Appended appended = fill->append(bytes.subspan(from));
+  const double waiting = session_->completions()->waiting() ? 1 : 0;
+  return number(info, static_cast<double>(appended.accepted) * 16 +
+                          static_cast<double>(appended.pause) * 2 + waiting);
+}
+
+Napi::Value StoreWrap::fill_finish(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  Ref<Fill> keep_alive;
+  Fill* fill = fill_of(arguments, &keep_alive);
+  if (!arguments.ok() || fill == nullptr) return info.Env().Undefined();
+  const Status status = fill->finish();
+  if (!status.ok()) error_of(info.Env(), status).ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
+Napi::Value StoreWrap::fill_fail(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  Ref<Fill> keep_alive;
+  Fill* fill = fill_of(arguments, &keep_alive);
+  if (arguments.ok() && fill != nullptr) fill->fail();
+  return info.Env().Undefined();
+}
+
+Napi::Value StoreWrap::fill_drop_laggards(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  Ref<Fill> keep_alive;
+  Fill* fill = fill_of(arguments, &keep_alive);
+  if (arguments.ok() && fill != nullptr) fill->drop_laggards();
+  return info.Env().Undefined();
+}
+
+// fillRead(token, fill, offset, length): bytes of this version from the store, like read().
+Napi::Value StoreWrap::fill_read(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t token = arguments.u32();
+  Ref<Fill> keep_alive;
+  Fill* fill = fill_of(arguments, &keep_alive);
+  const uint64_t offset = arguments.whole();
+  const uint64_t length = arguments.whole();
+  if (!arguments.ok()) return Napi::Value();
+  if (fill == nullptr || length == 0) return number(info, kMiss);
+  const uint64_t object_length =
+      fill->state() == FillState::complete ? fill->produced() : kUnknownLength;
+  if (object_length != kUnknownLength && object_length <= kChunkSize) return number(info, kMiss);
+  return read_range(info, token,
+                    Store::BodyRange{fill->hash(), fill->incarnation(), object_length, offset,
+                                     length});
+}
+
+Napi::Value StoreWrap::close_fill(Info info) {
+  Arguments arguments(info);
+  const uint32_t handle = arguments.u32();
+  if (!arguments.ok() || !session_) return info.Env().Undefined();
+  FillEntry* entry = session_->fills.find(handle);
+  if (entry != nullptr) {
+    entry->fill->fail();  // no effect on a complete one
+    session_->fills.remove(handle);
+  }
+  return info.Env().Undefined();
+}
+
+// follow(fill, token, offset): follower handle.
+Napi::Value StoreWrap::follow(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  Ref<Fill> fill;
+  Fill* found = fill_of(arguments, &fill);
+  const uint32_t token = arguments.u32();
+  const uint64_t offset = arguments.whole();
+  if (!arguments.ok() || found == nullptr) return number(info, kMiss);
+  Fill::Follower* follower = found->follow(offset, session_->notice(token));
+  return number(info, session_->followers.add(FollowerEntry{std::move(fill), follower}));
+}
+
+// poll(follower, maximum): a result handle, or one of the kPoll values.
+Napi::Value StoreWrap::poll(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  FollowerEntry* entry = follower_of(arguments);
+  const uint64_t maximum = arguments.whole();
+  if (!arguments.ok()) return Napi::Value();
+  if (entry == nullptr || maximum == 0) return number(info, kPollFailed);
+  std::vector<PageSpan> spans;
+  switch (entry->fill->poll(entry->follower, maximum, &spans)) {
+    case FollowerPoll::data:
+      return give_spans(info, std::move(spans));
+    case FollowerPoll::wait:
+      return number(info, kPollWait);
+    case FollowerPoll::end:
+      return number(info, kPollEnd);
+    case FollowerPoll::failed:
+      return number(info, kPollFailed);
+    case FollowerPoll::behind:
+      return number(info, kPollBehind);
+  }
+  MR_UNREACHABLE();
+}
+
+Napi::Value StoreWrap::skip_to(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  FollowerEntry* entry = follower_of(arguments);
+  const uint64_t offset = arguments.whole();
+  if (arguments.ok() && entry != nullptr) entry->fill->skip_to(entry->follower, offset);
+  return info.Env().Undefined();
+}
+
+Napi::Value StoreWrap::unfollow(Info info) {
+  Arguments arguments(info);
+  const uint32_t handle = arguments.u32();
+  if (!arguments.ok() || !session_) return info.Env().Undefined();
+  FollowerEntry* entry = session_->followers.find(handle);
+  if (entry != nullptr) {
+    entry->fill->unfollow(entry->follower);
+    session_->followers.remove(handle);
+  }
+  return info.Env().Undefined();
+}
+
+}  // namespace millrace

@@ -1,0 +1,324 @@
+// Store methods of the L1 policy, of an outside disk tier (l2_backend: file), and statistics.
+#include <cstring>
+
+#include "addon/arguments.h"
+#include "addon/lease-buffer.h"
+#include "addon/store-wrap.h"
+#include "base/crc32c.h"
+
+namespace millrace {
+
+namespace {
+
+std::string hex_of(const KeyHash& hash) {
+  static const char digits[] = "0123456789abcdef";
+  std::string out;
+  for (const uint64_t half : {hash.high, hash.low}) {
+    for (int shift = 60; shift >= 0; shift -= 4) out.push_back(digits[half >> shift & 15]);
+  }
+  return out;
+}
+
+// The header of a record as a file holds it: the same bytes as on a raw disk, in segment sequence 1.
+std::vector<uint8_t> encode_for_file(const MemoryRecord& record) {
+  RecordHeader header = record.header;
+  header.segment_sequence = 1;
+  std::vector<uint32_t> crcs;
+  ByteCount in_block = 0;
+  uint32_t crc = 0;
+  for (const PageSpan& span : record.body) {
+    Bytes rest(span.data(), span.length);
+    while (!rest.empty()) {
+      const ByteCount room = kPageSize - in_block;
+      const Bytes part = rest.first(rest.size() < room ? rest.size() : room);
+      crc = crc32c(part, in_block == 0 ? 0 : crc);
+      in_block += part.size();
+      rest = rest.subspan(part.size());
+      if (in_block == kPageSize) {
+        crcs.push_back(crc);
+        in_block = 0;
+      }
+    }
+  }
+  if (in_block > 0) crcs.push_back(crc);
+  std::vector<uint8_t> out(record_body_distance(header));
+  const Bytes key(reinterpret_cast<const uint8_t*>(record.key.data()), record.key.size());
+  encode_record_header(header, crcs, key, record.head_bytes(), out);
+  return out;
+}
+
+}  // namespace
+
+// attachPolicy(token, headroom): [sizes, hits, hashes, generations] as ArrayBuffers over native memory,
+// or null while another environment's policy is attached. The token is posted under pressure.
+Napi::Value StoreWrap::attach_policy(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t token = arguments.u32();
+  const uint64_t headroom = arguments.whole();
+  if (!arguments.ok()) return Napi::Value();
+  MemoryTier& tier = session_->store().tier();
+  if (!tier.attach_policy(session_->notice(token), headroom)) return info.Env().Null();
+  session_->has_policy = true;
+  const size_t slots = tier.slot_count();
+  const struct {
+    void* data;
+    size_t length;
+  } views[] = {{tier.sizes(), slots * 4},
+               {tier.hits(), slots},
+               {tier.hashes(), slots * 4},
+               {tier.generations(), slots * 4}};
+  Napi::Array out = Napi::Array::New(info.Env(), 4);
+  uint32_t at = 0;
+  for (const auto& view : views) {
+    napi_value buffer = nullptr;
+    if (napi_create_external_arraybuffer(info.Env(), view.data, view.length, nullptr, nullptr,
+                                         &buffer) != napi_ok) {
+      // No external memory here (Electron): the tier runs without a policy and stops at its budget.
+      tier.detach_policy();
+      session_->has_policy = false;
+      return info.Env().Null();
+    }
+    const Napi::ArrayBuffer array(info.Env(), buffer);
+    session_->views.push_back(Napi::Persistent(array));
+    out.Set(at++, array);
+  }
+  return out;
+}
+
+// takeEvents(Uint32Array): number of pairs written.
+Napi::Value StoreWrap::take_events(Info info) {
+  if (!usable(info)) return Napi::Value();
+  if (info.Length() < 1 || !info[0].IsTypedArray()) return number(info, 0);
+  auto out = info[0].As<Napi::Uint32Array>();
+  if (out.TypedArrayType() != napi_uint32_array) return number(info, 0);
+  return number(info, session_->store().tier().take_events(
+                          out.Data(), static_cast<uint32_t>(out.ElementLength() / 2)));
+}
+
+// evict(Uint32Array, count of pairs)
+Napi::Value StoreWrap::evict(Info info) {
+  if (!usable(info)) return Napi::Value();
+  if (info.Length() < 2 || !info[0].IsTypedArray() || !info[1].IsNumber()) {
+    return info.Env().Undefined();
+  }
+  auto pairs = info[0].As<Napi::Uint32Array>();
+  if (pairs.TypedArrayType() != napi_uint32_array) return info.Env().Undefined();
+  uint32_t count = info[1].As<Napi::Number>().Uint32Value();
+  if (count > pairs.ElementLength() / 2) count = static_cast<uint32_t>(pairs.ElementLength() / 2);
+  for (uint32_t i = 0; i < count; i++) {
+    session_->store().tier().evict(pairs[2 * i], pairs[2 * i + 1]);
+  }
+  return info.Env().Undefined();
+}
+
+Napi::Value StoreWrap::memory_used(Info info) {
+  if (!usable(info)) return Napi::Value();
+  return number(info, static_cast<double>(session_->store().tier().used()));
+}
+
+// onStaged(token): posted when records wait for the outside tier.
+Napi::Value StoreWrap::on_staged(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t token = arguments.u32();
+  Staging* staging = session_->store().staging();
+  if (arguments.ok() && staging != nullptr) staging->on_work(session_->notice(token));
+  return info.Env().Undefined();
+}
+
+// takeStaged(): null, or [staged handle, name, is a tombstone, header Buffer, lease, buffer, ...].
+Napi::Value StoreWrap::take_staged(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Staging* staging = session_->store().staging();
+  if (staging == nullptr) return info.Env().Null();
+  for (;;) {
+    Ref<MemoryRecord> record = staging->take(0);
+    if (!record) return info.Env().Null();
+    if (!staging->is_current(record)) {
+      staging->settle(record);
+      continue;
+    }
+    const bool gone = record->header.kind == RecordKind::tombstone;
+    Napi::Array out = Napi::Array::New(info.Env());
+    uint32_t at = 0;
+    const std::string name = hex_of(record->header.hash);
+    const std::vector<uint8_t> header = gone ? std::vector<uint8_t>() : encode_for_file(*record);
+    std::vector<PageSpan> spans = record->slice(0, record->header.body_length);
+    out.Set(at++, Napi::Number::New(info.Env(), session_->staged.add(std::move(record))));
+    out.Set(at++, Napi::String::New(info.Env(), name));
+    out.Set(at++, Napi::Boolean::New(info.Env(), gone));
+    out.Set(at++, Napi::Buffer<uint8_t>::Copy(info.Env(), header.data(), header.size()));
+    for (PageSpan& span : spans) {
+      bool copied = false;
+      const Napi::Value buffer = make_lease_buffer(info.Env(), span, &copied);
+      if (buffer.IsEmpty()) return Napi::Value();
+      const uint32_t lease = copied ? 0 : session_->leases.add(std::move(span));
+      out.Set(at++, Napi::Number::New(info.Env(), lease));
+      out.Set(at++, buffer);
+    }
+    return out;
+  }
+}
+
+// settleStaged(handle): true when the record is still wanted (not purged or replaced meanwhile).
+Napi::Value StoreWrap::settle_staged(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t handle = arguments.u32();
+  Ref<MemoryRecord>* found = session_->staged.find(handle);
+  if (!arguments.ok() || found == nullptr) return Napi::Boolean::New(info.Env(), false);
+  const bool wanted = session_->store().staging()->settle(*found);
+  session_->staged.remove(handle);
+  return Napi::Boolean::New(info.Env(), wanted);
+}
+
+Napi::Value StoreWrap::record_name(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const std::string key = arguments.latin1();
+  if (!arguments.ok()) return Napi::Value();
+  return Napi::String::New(info.Env(), hex_of(session_->store().hash_of(key)));
+}
+
+// chunkName(object | -1, fill, chunk): the name of a chunk of a stored object or of a running fill.
+Napi::Value StoreWrap::chunk_name(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t object = arguments.u32();
+  const uint32_t fill = arguments.u32();
+  const uint32_t chunk = arguments.u32();
+  if (!arguments.ok()) return Napi::Value();
+  Store& store = session_->store();
+  if (Ref<MemoryRecord>* record = session_->objects.find(object)) {
+    const RecordHeader& header = (*record)->header;
+    return Napi::String::New(info.Env(),
+                             hex_of(store.chunk_hash(header.hash, header.incarnation, chunk)));
+  }
+  if (FillEntry* entry = session_->fills.find(fill)) {
+    return Napi::String::New(info.Env(), hex_of(store.chunk_hash(entry->fill->hash(),
+                                                                 entry->fill->incarnation(), chunk)));
+  }
+  return info.Env().Undefined();
+}
+
+// adopt(key, bytes): an object handle for a record as read from its file; throws when it is damaged, 0
+// when the file holds another key.
+Napi::Value StoreWrap::adopt(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const std::string key = arguments.latin1();
+  const Bytes bytes = arguments.bytes();
+  if (!arguments.ok()) return Napi::Value();
+  Store& store = session_->store();
+  Result<Ref<MemoryRecord>> record = store.adopt(bytes, store.hash_of(key), key);
+  if (!record.ok()) {
+    if (record.status().code() == Code::not_found) return number(info, kMiss);
+    error_of(info.Env(), record.status()).ThrowAsJavaScriptException();
+    return Napi::Value();
+  }
+  const RecordKind kind = record.value()->header.kind;
+  if (kind != RecordKind::single && kind != RecordKind::head) return number(info, kMiss);
+  return number(info, session_->objects.add(std::move(record.value())));
+}
+
+// adoptChunk(object, fill, chunk, bytes, skip, length): a result handle with body bytes from `skip` on.
+Napi::Value StoreWrap::adopt_chunk(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t object = arguments.u32();
+  const uint32_t fill = arguments.u32();
+  const uint32_t chunk = arguments.u32();
+  const Bytes bytes = arguments.bytes();
+  const uint64_t skip = arguments.whole();
+  const uint64_t length = arguments.whole();
+  if (!arguments.ok()) return Napi::Value();
+  Store& store = session_->store();
+  KeyHash hash{};
+  uint64_t incarnation = 0;
+  if (Ref<MemoryRecord>* record = session_->objects.find(object)) {
+    incarnation = (*record)->header.incarnation;
+    hash = store.chunk_hash((*record)->header.hash, incarnation, chunk);
+  } else if (FillEntry* entry = session_->fills.find(fill)) {
+    incarnation = entry->fill->incarnation();
+    hash = store.chunk_hash(entry->fill->hash(), incarnation, chunk);
+  } else {
+    return number(info, kMiss);
+  }
+  Result<Ref<MemoryRecord>> record = store.adopt(bytes, hash, std::string());
+  if (!record.ok()) {
+    if (record.status().code() == Code::not_found) return number(info, kMiss);
+    error_of(info.Env(), record.status()).ThrowAsJavaScriptException();
+    return Napi::Value();
+  }
+  const RecordHeader& header = record.value()->header;
+  if (header.kind != RecordKind::chunk || header.incarnation != incarnation ||
+      header.chunk_number != chunk || skip >= header.body_length || length == 0) {
+    return number(info, kMiss);
+  }
+  const ByteCount rest = header.body_length - skip;
+  return give_spans(info, record.value()->slice(skip, length < rest ? length : rest));
+}
+
+Napi::Value StoreWrap::stats(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Store& store = session_->store();
+  Counters& counters = store.counters();
+  Napi::Object out = Napi::Object::New(info.Env());
+  const auto set = [&](const char* name, uint64_t value) {
+    out.Set(name, Napi::Number::New(info.Env(), static_cast<double>(value)));
+  };
+  set("lookups", counters.lookups.load());
+  set("memoryHits", counters.memory_hits.load());
+  set("diskHits", counters.disk_hits.load());
+  set("misses", counters.misses.load());
+  set("fills", counters.fills.load());
+  set("purges", counters.purges.load());
+  set("memoryLimit", store.pool().limit());
+  set("memoryUsed", store.pool().used());
+  set("l1Budget", store.tier().budget());
+  set("l1Used", store.tier().used());
+  set("l1Records", store.tier().records());
+  set("l1Refused", store.tier().refused());
+  set("writesDropped", counters.writes_dropped.load());
+  set("openLeases", session_->leases.count());
+  set("openObjects", session_->objects.count());
+  set("openFills", session_->fills.count());
+  set("openFollowers", session_->followers.count());
+  if (Staging* staging = store.staging()) set("stagedBytes", staging->bytes());
+  const DeviceFacts* facts = store.device_facts();
+  if (facts == nullptr) return out;
+  out.Set("device", Napi::String::New(info.Env(), facts->path));
+  out.Set("directIo", Napi::Boolean::New(info.Env(), facts->direct));
+  out.Set("directIoRefusal", Napi::String::New(info.Env(), facts->direct_refusal));
+  out.Set("writesOff", Napi::Boolean::New(info.Env(), store.appender()->writes_off()));
+  const FlushedPosition flushed = store.appender()->flushed();
+  set("flushedSegmentSequence", flushed.segment_sequence);
+  set("flushedOffset", flushed.offset);
+  set("recordsAppended", counters.records_appended.load());
+  set("recordsFlushed", counters.records_flushed.load());
+  set("admittedBytes", counters.admitted_bytes.load());
+  set("deviceReads", counters.device_reads.load());
+  set("deviceReadBytes", counters.device_read_bytes.load());
+  set("deviceWrites", counters.device_writes.load());
+  set("deviceWrittenBytes", counters.device_written_bytes.load());
+  set("readErrors", counters.read_errors.load());
+  set("writeErrors", counters.write_errors.load());
+  set("corruptRecords", counters.corrupt_records.load());
+  set("falsePositives", counters.false_positives.load());
+  set("segments", store.ring()->segment_count());
+  set("segmentSize", store.ring()->geometry().segment_size);
+  set("segmentsSealed", counters.segments_sealed.load());
+  set("segmentsReclaimed", counters.segments_reclaimed.load());
+  set("segmentsSkipped", counters.segments_skipped.load());
+  set("indexRecords", store.index()->records());
+  set("indexCapacity", store.index()->capacity());
+  set("indexMemory", store.index()->memory());
+  set("indexOverwritten", store.index()->overwritten());
+  set("recoveredRecords", counters.recovered_records.load());
+  set("recoveredSegments", counters.recovered_segments.load());
+  set("recoveryMs", counters.recovery_ms.load());
+  return out;
+}
+
+}  // namespace millrace

@@ -1,0 +1,238 @@
+// Store methods: find, read, leases, refresh, purge. See store-wrap.h.
+#include "addon/store-wrap.h"
+
+#include "addon/arguments.h"
+#include "addon/lease-buffer.h"
+
+namespace millrace {
+
+Napi::Function StoreWrap::define(Napi::Env env) {
+  return DefineClass(
+      env, "Store",
+      {
+          InstanceMethod<&StoreWrap::find>("find"),
+          InstanceMethod<&StoreWrap::find_variant>("findVariant"),
+          InstanceMethod<&StoreWrap::head>("head"),
+          InstanceMethod<&StoreWrap::read>("read"),
+          InstanceMethod<&StoreWrap::take_pages>("takePages"),
+          InstanceMethod<&StoreWrap::release>("release"),
+          InstanceMethod<&StoreWrap::close_object>("closeObject"),
+          InstanceMethod<&StoreWrap::refresh>("refresh"),
+          InstanceMethod<&StoreWrap::purge_key>("purgeKey"),
+          InstanceMethod<&StoreWrap::attach_policy>("attachPolicy"),
+          InstanceMethod<&StoreWrap::take_events>("takeEvents"),
+          InstanceMethod<&StoreWrap::evict>("evict"),
+          InstanceMethod<&StoreWrap::memory_used>("memoryUsed"),
+          InstanceMethod<&StoreWrap::on_staged>("onStaged"),
+          InstanceMethod<&StoreWrap::take_staged>("takeStaged"),
+          InstanceMethod<&StoreWrap::settle_staged>("settleStaged"),
+          InstanceMethod<&StoreWrap::record_name>("recordName"),
+          InstanceMethod<&StoreWrap::chunk_name>("chunkName"),
+          InstanceMethod<&StoreWrap::adopt>("adopt"),
+          InstanceMethod<&StoreWrap::adopt_chunk>("adoptChunk"),
+          InstanceMethod<&StoreWrap::stats>("stats"),
+          InstanceMethod<&StoreWrap::begin_fill>("beginFill"),
+          InstanceMethod<&StoreWrap::fill_begin>("fillBegin"),
+          InstanceMethod<&StoreWrap::fill_append>("fillAppend"),
+          InstanceMethod<&StoreWrap::fill_finish>("fillFinish"),
+          InstanceMethod<&StoreWrap::fill_fail>("fillFail"),
+          InstanceMethod<&StoreWrap::fill_drop_laggards>("fillDropLaggards"),
+          InstanceMethod<&StoreWrap::fill_read>("fillRead"),
+          InstanceMethod<&StoreWrap::close_fill>("closeFill"),
+          InstanceMethod<&StoreWrap::follow>("follow"),
+          InstanceMethod<&StoreWrap::poll>("poll"),
+          InstanceMethod<&StoreWrap::skip_to>("skipTo"),
+          InstanceMethod<&StoreWrap::unfollow>("unfollow"),
+      });
+}
+
+StoreWrap::StoreWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<StoreWrap>(info) {}
+
+bool StoreWrap::usable(Info info) {
+  if (session_ && session_->open()) return true;
+  error_of(info.Env(), Status(Code::closed, "the store is closed")).ThrowAsJavaScriptException();
+  return false;
+}
+
+MemoryRecord* StoreWrap::object_of(Arguments& arguments, Ref<MemoryRecord>* keep) {
+  Ref<MemoryRecord>* found = session_->objects.find(arguments.u32());
+  if (found == nullptr) return nullptr;
+  *keep = *found;
+  return keep->get();
+}
+
+Napi::Value StoreWrap::find_from(Info info, uint32_t token, const std::string& key,
+                                 Sequence minimum_birth) {
+  auto payload = std::make_unique<RecordPayload>();
+  payload->session = session_;
+  payload->token = token;
+  Ref<MemoryRecord> record;
+  RecordPayload* context = payload.release();
+  switch (session_->store().find(key, minimum_birth, &record, &RecordPayload::done, context)) {
+    case Found::pending:
+      return number(info, kPending);
+    case Found::miss:
+      delete context;
+      return number(info, kMiss);
+    case Found::hit:
+      delete context;
+      return number(info, session_->objects.add(std::move(record)));
+  }
+  MR_UNREACHABLE();
+}
+
+// find(token, key): 0 miss, -1 pending, else an object handle.
+Napi::Value StoreWrap::find(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t token = arguments.u32();
+  const std::string key = arguments.latin1();
+  if (!arguments.ok()) return Napi::Value();
+  return find_from(info, token, key, 0);
+}
+
+// findVariant(token, marker, key): the same, only of a birth that the marker vouches for.
+Napi::Value StoreWrap::find_variant(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t token = arguments.u32();
+  Ref<MemoryRecord> marker;
+  const MemoryRecord* found = object_of(arguments, &marker);
+  const std::string key = arguments.latin1();
+  if (!arguments.ok()) return Napi::Value();
+  if (found == nullptr) return number(info, kMiss);
+  return find_from(info, token, key, found->header.incarnation);
+}
+
+// head(object): a copy of the stored head.
+Napi::Value StoreWrap::head(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  Ref<MemoryRecord> keep;
+  const MemoryRecord* record = object_of(arguments, &keep);
+  if (!arguments.ok() || record == nullptr) return info.Env().Undefined();
+  const Bytes head = record->head_bytes();
+  return Napi::Buffer<uint8_t>::Copy(info.Env(), head.data(), head.size());
+}
+
+Napi::Value StoreWrap::give_spans(Info info, std::vector<PageSpan> spans) {
+  return number(info, session_->results.add(std::move(spans)));
+}
+
+Napi::Value StoreWrap::read_range(Info info, uint32_t token, const Store::BodyRange& range) {
+  auto payload = std::make_unique<RecordPayload>();
+  payload->session = session_;
+  payload->token = token;
+  payload->kind = RecordPayload::Kind::body;
+  RecordPayload* context = payload.release();
+  std::vector<PageSpan> spans;
+  switch (session_->store().read_chunk(range, &spans, &RecordPayload::done, context)) {
+    case Found::pending:
+      return number(info, kPending);
+    case Found::miss:
+      delete context;
+      return number(info, kMiss);
+    case Found::hit:
+      delete context;
+      return give_spans(info, std::move(spans));
+  }
+  MR_UNREACHABLE();
+}
+
+// read(token, object, offset, length): 0 not stored, -1 pending, else a result handle.
+Napi::Value StoreWrap::read(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t token = arguments.u32();
+  Ref<MemoryRecord> keep;
+  const MemoryRecord* record = object_of(arguments, &keep);
+  const uint64_t offset = arguments.whole();
+  const uint64_t length = arguments.whole();
+  if (!arguments.ok()) return Napi::Value();
+  if (record == nullptr || length == 0) return number(info, kMiss);
+  const RecordHeader& header = record->header;
+  if (header.kind == RecordKind::single) {
+    if (offset >= header.body_length) return number(info, kMiss);
+    const ByteCount rest = header.body_length - offset;
+    return give_spans(info, record->slice(offset, length < rest ? length : rest));
+  }
+  return read_range(info, token,
+                    Store::BodyRange{header.hash, header.incarnation, header.object_length, offset,
+                                     length});
+}
+
+// takePages(result): [lease, buffer, lease, buffer, ...]; the result handle is used up.
+Napi::Value StoreWrap::take_pages(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t handle = arguments.u32();
+  std::vector<PageSpan>* found = session_->results.find(handle);
+  if (!arguments.ok() || found == nullptr) return info.Env().Undefined();
+  std::vector<PageSpan> spans = std::move(*found);
+  session_->results.remove(handle);
+  Napi::Array out = Napi::Array::New(info.Env(), spans.size() * 2);
+  uint32_t at = 0;
+  for (PageSpan& span : spans) {
+    bool copied = false;
+    const Napi::Value buffer = make_lease_buffer(info.Env(), span, &copied);
+    if (buffer.IsEmpty()) return Napi::Value();
+    // A copy needs no lease: handle 0 is released by nobody.
+    const uint32_t lease = copied ? 0 : session_->leases.add(std::move(span));
+    if (lease == 0 && !copied) {
+      detach_lease_buffer(info.Env(), buffer, span);
+      error_of(info.Env(), Status(Code::again, "too many open leases")).ThrowAsJavaScriptException();
+      return Napi::Value();
+    }
+    out.Set(at++, Napi::Number::New(info.Env(), lease));
+    out.Set(at++, buffer);
+  }
+  return out;
+}
+
+// release(lease, buffer): detaches the buffer and frees the page. Works on a closed store too.
+Napi::Value StoreWrap::release(Info info) {
+  Arguments arguments(info);
+  const uint32_t handle = arguments.u32();
+  const Napi::Value buffer = arguments.next();
+  if (!arguments.ok() || !session_) return info.Env().Undefined();
+  PageSpan* span = session_->leases.find(handle);
+  if (span == nullptr) return info.Env().Undefined();
+  if (!detach_lease_buffer(info.Env(), buffer, *span)) {
+    Napi::TypeError::New(info.Env(), "the buffer is not the one of this lease")
+        .ThrowAsJavaScriptException();
+    return Napi::Value();
+  }
+  session_->leases.remove(handle);
+  return info.Env().Undefined();
+}
+
+Napi::Value StoreWrap::close_object(Info info) {
+  Arguments arguments(info);
+  const uint32_t handle = arguments.u32();
+  if (arguments.ok() && session_) session_->objects.remove(handle);
+  return info.Env().Undefined();
+}
+
+// refresh(object, head): throws what the engine says.
+Napi::Value StoreWrap::refresh(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  Ref<MemoryRecord> keep;
+  const MemoryRecord* record = object_of(arguments, &keep);
+  const Bytes head = arguments.bytes();
+  if (!arguments.ok() || record == nullptr) return info.Env().Undefined();
+  const Status status = session_->store().refresh(keep, head);
+  if (!status.ok()) error_of(info.Env(), status).ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
+Napi::Value StoreWrap::purge_key(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const std::string key = arguments.latin1();
+  if (!arguments.ok()) return Napi::Value();
+  session_->store().purge_key(key);
+  return info.Env().Undefined();
+}
+
+}  // namespace millrace

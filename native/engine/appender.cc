@@ -1,0 +1,384 @@
+// The write head's thread. See appender.h; segment life (open, seal, zero ahead) is in
+// appender-segments.cc.
+#include "engine/appender.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include <cstring>
+
+#include "base/crc32c.h"
+#include "engine/aligned-buffer.h"
+
+namespace millrace {
+
+namespace {
+
+uint64_t monotonic_ms() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+}
+
+// CRC32C of each 64 KiB block of a body that lies in spans of any length.
+uint32_t block_crcs(const std::vector<PageSpan>& body, uint32_t* out) {
+  uint32_t blocks = 0;
+  ByteCount in_block = 0;
+  uint32_t crc = 0;
+  for (const PageSpan& span : body) {
+    Bytes rest(span.data(), span.length);
+    while (!rest.empty()) {
+      const ByteCount room = kPageSize - in_block;
+      const Bytes part = rest.first(rest.size() < room ? rest.size() : room);
+      crc = crc32c(part, in_block == 0 ? 0 : crc);
+      in_block += part.size();
+      rest = rest.subspan(part.size());
+      if (in_block == kPageSize) {
+        out[blocks++] = crc;
+        in_block = 0;
+      }
+    }
+  }
+  if (in_block > 0) out[blocks++] = crc;
+  return blocks;
+}
+
+}  // namespace
+
+Appender::Appender(Device& device, Ring& ring, Index& index, Staging& staging, Counters& counters,
+                   const AppenderOptions& options)
+    : device_(device),
+      ring_(ring),
+      index_(index),
+      staging_(staging),
+      counters_(counters),
+      options_(options),
+      segment_size_(ring.geometry().segment_size),
+      next_sequence_(options.next_sequence),
+      next_segment_(options.first_segment),
+      memory_(nullptr, &std::free) {
+  void* memory = nullptr;
+  MR_ASSERT(posix_memalign(&memory, kPageSize, kBufferCount * kBufferSize) == 0);
+  memory_.reset(static_cast<uint8_t*>(memory));
+  for (uint32_t i = 0; i < kBufferCount; i++) buffers_[i].memory = memory_.get() + i * kBufferSize;
+  for (Write& write : writes_) write.appender = this;
+}
+
+Appender::~Appender() { MR_ASSERT(!started_); }
+
+void Appender::start() {
+  MR_ASSERT(!started_);
+  started_ = true;
+  thread_.start(&Appender::run_thread, this);
+}
+
+void Appender::stop() {
+  if (!started_) return;
+  staging_.close();
+  thread_.join();
+  started_ = false;
+}
+
+void* Appender::run_thread(void* self) {
+#ifdef __linux__
+  pthread_setname_np(pthread_self(), "millrace-append");
+#endif
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  static_cast<Appender*>(self)->run();
+  return nullptr;
+}
+
+void Appender::run() {
+  for (;;) {
+    uint64_t wait_ms = 1000;
+    if (oldest_unflushed_ms_ != 0) {
+      const uint64_t age = monotonic_ms() - oldest_unflushed_ms_;
+      if (age >= kFlushAfterMs) flush_partial();
+      wait_ms = age >= kFlushAfterMs ? 1000 : kFlushAfterMs - age;
+    }
+    const Ref<MemoryRecord> record = staging_.take(wait_ms);
+    handle_failures();
+    if (record) {
+      append(record);
+    } else if (staging_.closed()) {
+      break;
+    }
+  }
+  if (is_open_) {
+    flush_partial();
+    seal_segment();
+  }
+  wait_for_writes();
+  MutexLock lock(mutex_);
+  while (zero_ahead_.busy) condition_.wait(mutex_);
+}
+
+void Appender::append(const Ref<MemoryRecord>& record) {
+  if (!staging_.is_current(record)) {
+    staging_.settle(record);
+    return;
+  }
+  RecordHeader header = record->header;
+  ByteOffset start = 0;
+  if (writes_off() || !make_room(header, &start)) {
+    staging_.settle(record);
+    Counters::add(counters_.writes_dropped);
+    return;
+  }
+  header.segment_sequence = sequence_;
+  uint32_t crcs[kPagesPerChunk];
+  const uint32_t blocks = block_crcs(record->body, crcs);
+  MR_ASSERT_OP(blocks, ==, body_block_count(header));
+  const ByteCount distance = record_body_distance(header);
+  scratch_.assign(distance, 0);
+  const Bytes key(reinterpret_cast<const uint8_t*>(record->key.data()), record->key.size());
+  encode_record_header(header, std::span<const uint32_t>(crcs, blocks), key, record->head_bytes(),
+                       scratch_);
+  zero_in(head_, start);
+  head_ = start;
+  copy_in(head_, scratch_);
+  head_ += distance;
+  for (const PageSpan& span : record->body) {
+    copy_in(head_, Bytes(span.data(), span.length));
+    head_ += span.length;
+  }
+  const ByteOffset end = start + record_length(header);
+  zero_in(head_, end);
+  head_ = end;
+  const ByteOffset address = ring_.geometry().segment_offset(segment_) + start;
+  {
+    MutexLock lock(mutex_);
+    for (Buffer& buffer : buffers_) {
+      const ByteOffset segment_start = ring_.geometry().segment_offset(segment_);
+      const ByteOffset device_head = segment_start + head_;
+      if (!buffer.active || buffer.device_offset < segment_start) continue;
+      if (device_head <= buffer.device_offset) continue;
+      const ByteCount filled = device_head - buffer.device_offset;
+      buffer.readable = static_cast<uint32_t>(filled < kBufferSize ? filled : kBufferSize);
+    }
+  }
+  staging_.settle(record, [&] {
+    if (header.kind == RecordKind::tombstone) {
+      index_.remove_heads(header.hash.low);
+    } else {
+      index_.insert(header.hash.low, address, record_length(header), header.kind, address);
+    }
+    footer_.entries.push_back(FooterEntry{
+        header.hash.low, header.birth, static_cast<uint32_t>(start / kRecordGrain),
+        static_cast<uint32_t>(record_length(header) / kRecordGrain),
+        static_cast<uint8_t>(header.kind)});
+    Counters::add(counters_.records_appended);
+    Counters::add(counters_.admitted_bytes, ByteCount{header.body_length} + header.meta_length);
+  });
+  if (oldest_unflushed_ms_ == 0) oldest_unflushed_ms_ = monotonic_ms();
+}
+
+bool Appender::make_room(const RecordHeader& header, ByteOffset* start) {
+  for (uint32_t attempt = 0; attempt < 2; attempt++) {
+    if (!is_open_ && !open_segment()) return false;
+    *start = place_record(head_, header);
+    const ByteCount entries = footer_.entries.size() + 1;
+    if (*start + record_length(header) + footer_size(entries) <= segment_size_) return true;
+    // A record always fits an empty segment: the smallest is 4 MiB, a record little more than 1 MiB.
+    flush_partial();
+    seal_segment();
+  }
+  MR_UNREACHABLE();
+}
+
+Appender::Buffer* Appender::buffer_at(ByteOffset offset) {
+  const ByteOffset device_offset =
+      round_down(ring_.geometry().segment_offset(segment_) + offset, kBufferSize);
+  if (current_ != nullptr && current_->device_offset == device_offset) return current_;
+  if (current_ != nullptr) submit_current(current_->device_offset + kBufferSize);
+  MutexLock lock(mutex_);
+  for (;;) {
+    // The one that was filled longest ago: readers rely on windows leaving memory in order.
+    Buffer* oldest = nullptr;
+    for (Buffer& buffer : buffers_) {
+      if (buffer.active && (&buffer == current_ || buffer.pending > 0 || buffer.pins > 0)) continue;
+      if (oldest == nullptr || buffer.opened < oldest->opened) oldest = &buffer;
+    }
+    if (oldest != nullptr) {
+      oldest->active = true;
+      oldest->opened = ++buffers_opened_;
+      oldest->device_offset = device_offset;
+      oldest->readable = 0;
+      oldest->submitted = 0;
+      current_ = oldest;
+      return current_;
+    }
+    condition_.wait(mutex_);
+  }
+}
+
+void Appender::copy_in(ByteOffset offset, Bytes bytes) {
+  while (!bytes.empty()) {
+    Buffer* buffer = buffer_at(offset);
+    const ByteCount at = (ring_.geometry().segment_offset(segment_) + offset) % kBufferSize;
+    const ByteCount room = kBufferSize - at;
+    const ByteCount count = bytes.size() < room ? bytes.size() : room;
+    std::memcpy(buffer->memory + at, bytes.data(), count);
+    bytes = bytes.subspan(count);
+    offset += count;
+  }
+}
+
+void Appender::zero_in(ByteOffset from, ByteOffset to) {
+  while (from < to) {
+    Buffer* buffer = buffer_at(from);
+    const ByteCount at = (ring_.geometry().segment_offset(segment_) + from) % kBufferSize;
+    const ByteCount room = kBufferSize - at;
+    const ByteCount count = to - from < room ? to - from : room;
+    std::memset(buffer->memory + at, 0, count);
+    from += count;
+  }
+}
+
+void Appender::submit_current(ByteOffset end) {
+  Buffer* buffer = current_;
+  const ByteOffset segment_start = ring_.geometry().segment_offset(segment_);
+  MR_ASSERT_OP(end, <=, buffer->device_offset + kBufferSize);
+  Write* write = nullptr;
+  {
+    MutexLock lock(mutex_);
+    const ByteOffset begin = buffer->device_offset + buffer->submitted;
+    if (begin >= end) return;
+    MR_ASSERT(is_aligned(begin, kBlockAlignment) && is_aligned(end, kBlockAlignment));
+    while (write == nullptr) {
+      for (Write& candidate : writes_) {
+        if (!candidate.in_use) {
+          write = &candidate;
+          break;
+        }
+      }
+      if (write == nullptr) condition_.wait(mutex_);
+    }
+    write->in_use = true;
+    write->done = false;
+    write->buffer = buffer;
+    write->segment_sequence = sequence_;
+    write->end = end - segment_start;
+    write->records_before = counters_.records_appended.load(std::memory_order_relaxed);
+    write->request = IoRequest{};
+    write->request.operation = IoOperation::write;
+    write->request.offset = begin;
+    write->request.span_count = 1;
+    write->request.spans[0] = iovec{buffer->memory + buffer->submitted, end - begin};
+    write->request.done = &Appender::write_done;
+    write->request.context = write;
+    buffer->submitted = static_cast<uint32_t>(end - buffer->device_offset);
+    buffer->pending++;
+    in_order_.push_back(write);
+  }
+  Counters::add(counters_.device_writes);
+  Counters::add(counters_.device_written_bytes, write->request.length());
+  Status status = device_.submit(&write->request);
+  while (!status.ok() && status.code() == Code::again) {
+    MutexLock lock(mutex_);
+    condition_.wait_for(mutex_, 1);
+    status = device_.submit(&write->request);
+  }
+  if (!status.ok()) {
+    write->request.result = status;
+    finish_write(write);
+  }
+}
+
+void Appender::flush_partial() {
+  oldest_unflushed_ms_ = 0;
+  if (current_ == nullptr) return;
+  const ByteCount padding =
+      options_.block_size < kBlockAlignment ? kBlockAlignment : options_.block_size;
+  const ByteOffset padded = round_up(head_, padding);
+  // The footer's place at the segment's end is padded to 4096 only.
+  const ByteOffset end = padded <= segment_size_ - footer_size(footer_.entries.size())
+                             ? padded
+                             : round_up(head_, kBlockAlignment);
+  if (end != head_) zero_in(head_, end);
+  head_ = end;
+  const ByteOffset device_end = ring_.geometry().segment_offset(segment_) + end;
+  const ByteOffset window_end = current_->device_offset + kBufferSize;
+  submit_current(device_end < window_end ? device_end : window_end);
+}
+
+void Appender::write_done(IoRequest* request) {
+  auto* write = static_cast<Write*>(request->context);
+  write->appender->finish_write(write);
+}
+
+void Appender::finish_write(Write* write) {
+  {
+    MutexLock lock(mutex_);
+    write->done = true;
+    MR_ASSERT(write->buffer->pending > 0);
+    write->buffer->pending--;
+    if (!write->request.result.ok()) {
+      Counters::add(counters_.write_errors);
+      has_failure_ = true;
+      errors_in_a_row_++;
+      if (write->segment_sequence == sequence_) {
+        const ByteOffset from =
+            write->request.offset - ring_.geometry().segment_offset(segment_);
+        if (from < failed_from_) failed_from_ = from;
+      }
+    } else {
+      errors_in_a_row_ = 0;
+    }
+    while (!in_order_.empty() && in_order_.front()->done) {
+      Write* first = in_order_.front();
+      in_order_.pop_front();
+      if (!has_failure_) {
+        flushed_ = FlushedPosition{first->segment_sequence, first->end};
+        counters_.records_flushed.store(first->records_before, std::memory_order_relaxed);
+      }
+      first->in_use = false;
+    }
+  }
+  condition_.broadcast();
+}
+
+void Appender::wait_for_writes() {
+  MutexLock lock(mutex_);
+  while (!in_order_.empty()) condition_.wait(mutex_);
+}
+
+bool Appender::copy_from_buffers(ByteOffset offset, MutableBytes out) {
+  MR_ASSERT(out.size() > 0 &&
+            round_down(offset, kBufferSize) == round_down(offset + out.size() - 1, kBufferSize));
+  Buffer* found = nullptr;
+  ByteCount readable = 0;
+  {
+    MutexLock lock(mutex_);
+    for (Buffer& buffer : buffers_) {
+      if (buffer.active && buffer.device_offset == round_down(offset, kBufferSize)) {
+        found = &buffer;
+        found->pins++;
+        readable = buffer.readable;
+        break;
+      }
+    }
+  }
+  if (found == nullptr) return false;
+  const ByteCount at = offset % kBufferSize;
+  const ByteCount count = readable > at ? readable - at : 0;
+  const ByteCount copied = count < out.size() ? count : out.size();
+  std::memcpy(out.data(), found->memory + at, copied);
+  std::memset(out.data() + copied, 0, out.size() - copied);
+  {
+    MutexLock lock(mutex_);
+    found->pins--;
+  }
+  condition_.broadcast();
+  return true;
+}
+
+FlushedPosition Appender::flushed() {
+  MutexLock lock(mutex_);
+  return flushed_;
+}
+
+}  // namespace millrace

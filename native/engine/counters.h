@@ -1,0 +1,43 @@
+// Every counter of one store, raised by whichever thread does the work and read by stats(). Relaxed atomics:
+// a reader may see one counter a moment before another.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace millrace {
+
+struct Counters {
+  using Count = std::atomic<uint64_t>;
+
+  Count lookups{0};
+  Count memory_hits{0};
+  Count disk_hits{0};
+  Count misses{0};
+  Count device_reads{0};
+  Count device_read_bytes{0};
+  Count read_errors{0};
+  Count corrupt_records{0};
+  Count false_positives{0};
+  Count records_appended{0};   // published in the index
+  Count records_flushed{0};    // of these, wholly on the device
+  Count admitted_bytes{0};     // bodies and heads of appended records
+  Count device_writes{0};
+  Count device_written_bytes{0};
+  Count write_errors{0};
+  Count writes_dropped{0};     // records refused because the disk tier was behind or off
+  Count segments_sealed{0};
+  Count segments_reclaimed{0};
+  Count segments_skipped{0};   // still pinned when their turn came
+  Count fills{0};
+  Count purges{0};
+  Count recovered_records{0};
+  Count recovered_segments{0};
+  Count recovery_ms{0};
+
+  static void add(Count& counter, uint64_t amount = 1) {
+    counter.fetch_add(amount, std::memory_order_relaxed);
+  }
+};
+
+}  // namespace millrace

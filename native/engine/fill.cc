@@ -1,0 +1,281 @@
+// The producer's and the followers' side of a fill; what is published from it is in fill-publish.cc.
+#include "engine/fill.h"
+
+#include <cstring>
+
+#include "engine/store.h"
+#include "layout/head.h"
+
+namespace millrace {
+
+Fill::Fill(Ref<Store> store, std::string primary_key, Sequence birth, Notice producer)
+    : store_(std::move(store)),
+      primary_key_(std::move(primary_key)),
+      primary_hash_(store_->hash_of(primary_key_)),
+      birth_(birth),
+      producer_(std::move(producer)) {}
+
+Fill::~Fill() {
+  MR_ASSERT(followers_.empty());
+  store_->forget_fill(this);
+}
+
+Status Fill::begin(FillHead head) {
+  const Result<HeadView> view = decode_head(head.head);
+  if (!view.ok()) return Status(Code::invalid, view.status().message());
+  MutexLock lock(mutex_);
+  if (state_ != FillState::waiting) return Status(Code::invalid, "the fill has begun already");
+  state_ = FillState::running;
+  head_ = std::move(head);
+  if (head_.key.size() + head_.head.size() > kMaximumKeyAndHead) head_.keep = false;
+  hash_ = store_->hash_of(head_.key);
+  incarnation_ = store_->next_incarnation();
+  has_strong_validator_ = (view.value().flags & kHeadStrongValidator) != 0;
+  wake_locked();
+  return Status();
+}
+
+Fill::Appended Fill::append(Bytes bytes) {
+  Appended result;
+  while (!bytes.empty()) {
+    uint8_t* target = nullptr;
+    ByteCount count = 0;
+    {
+      MutexLock lock(mutex_);
+      if (state_ != FillState::running) return result;
+      const ByteCount in_page = produced_ % kPageSize;
+      if (window_begin_ + pages_.size() * kPageSize == produced_) {
+        PageRef page = store_->pool().allocate();
+        if (!page) {
+          paused_ = true;
+          store_->pool().notify_when_freed(producer_);
+          result.pause = FillPause::pages;
+          return result;
+        }
+        pages_.push_back(std::move(page));
+      }
+      target = pages_.back().data() + in_page;
+      count = bytes.size() < kPageSize - in_page ? bytes.size() : kPageSize - in_page;
+    }
+    // Only the producer writes beyond produced_, and the incomplete chunk's pages are never trimmed, so
+    // the copy needs no lock.
+    std::memcpy(target, bytes.data(), count);
+    bytes = bytes.subspan(count);
+    result.accepted += count;
+    MutexLock lock(mutex_);
+    produced_ += count;
+    const bool stays_single = head_.body_length <= kChunkSize;
+    if (head_.keep && !stays_single && is_aligned(produced_, kChunkSize)) {
+      hand_over_locked(static_cast<uint32_t>(produced_ / kChunkSize - 1), kChunkSize);
+    }
+    wake_locked();
+    if (is_aligned(produced_, kPageSize)) trim_locked();
+  }
+  MutexLock lock(mutex_);
+  result.pause = pause_reason_locked();
+  paused_ = result.pause != FillPause::none;
+  return result;
+}
+
+Status Fill::finish() {
+  MutexLock lock(mutex_);
+  if (state_ != FillState::running) return Status(Code::invalid, "the fill is not running");
+  if (head_.body_length != kUnknownLength && head_.body_length != produced_) {
+    return Status(Code::invalid, "the body is shorter than its head says", 0, produced_);
+  }
+  state_ = FillState::complete;
+  head_.body_length = produced_;
+  paused_ = false;
+  if (head_.keep) {
+    if (produced_ <= kChunkSize && handed_end_ == 0) {
+      if (!purged_) publish_single_locked();
+    } else {
+      const ByteCount rest = produced_ - handed_end_;
+      if (rest > 0) hand_over_locked(static_cast<uint32_t>(handed_end_ / kChunkSize), rest);
+      if (!purged_) publish_head_locked();
+    }
+    if (!purged_ && head_.key != primary_key_) publish_marker_locked();
+  }
+  handed_end_ = produced_;
+  wake_locked();
+  trim_locked();
+  return Status();
+}
+
+void Fill::fail() {
+  MutexLock lock(mutex_);
+  if (state_ == FillState::complete || state_ == FillState::failed) return;
+  state_ = FillState::failed;
+  paused_ = false;
+  wake_locked();
+}
+
+Fill::Follower* Fill::follow(ByteOffset offset, Notice notice) {
+  MutexLock lock(mutex_);
+  followers_.push_back(Follower{offset, std::move(notice), false});
+  return &followers_.back();
+}
+
+void Fill::unfollow(Follower* follower) {
+  MutexLock lock(mutex_);
+  for (auto at = followers_.begin(); at != followers_.end(); ++at) {
+    if (&*at != follower) continue;
+    followers_.erase(at);
+    trim_locked();
+    resume_locked();
+    return;
+  }
+  MR_UNREACHABLE();
+}
+
+FollowerPoll Fill::poll(Follower* follower, ByteCount maximum, std::vector<PageSpan>* spans) {
+  MutexLock lock(mutex_);
+  follower->waiting = false;
+  if (follower->cursor < window_begin_) return FollowerPoll::behind;
+  if (follower->cursor >= produced_) {
+    if (state_ == FillState::complete) return FollowerPoll::end;
+    if (state_ == FillState::failed) return FollowerPoll::failed;
+    follower->waiting = true;
+    resume_locked();
+    return FollowerPoll::wait;
+  }
+  ByteOffset at = follower->cursor;
+  const ByteCount in_window = produced_ - at;
+  const ByteOffset end = at + (maximum < in_window ? maximum : in_window);
+  while (at < end) {
+    const auto number = static_cast<size_t>((at - window_begin_) / kPageSize);
+    const auto offset = static_cast<uint32_t>(at % kPageSize);
+    const ByteCount room = kPageSize - offset;
+    const auto length = static_cast<uint32_t>(end - at < room ? end - at : room);
+    spans->push_back(PageSpan{pages_[number].share(), offset, length});
+    at += length;
+  }
+  follower->cursor = end;
+  trim_locked();
+  resume_locked();
+  return FollowerPoll::data;
+}
+
+void Fill::skip_to(Follower* follower, ByteOffset offset) {
+  MutexLock lock(mutex_);
+  if (offset > follower->cursor) follower->cursor = offset;
+  trim_locked();
+  resume_locked();
+}
+
+ByteOffset Fill::cursor(const Follower* follower) {
+  MutexLock lock(mutex_);
+  return follower->cursor;
+}
+
+void Fill::drop_laggards() {
+  MutexLock lock(mutex_);
+  laggards_dropped_ = true;
+  trim_locked();
+  resume_locked();
+}
+
+void Fill::relieve() {
+  MutexLock lock(mutex_);
+  resume_locked();
+}
+
+void Fill::purge() {
+  MutexLock lock(mutex_);
+  purged_ = true;
+}
+
+FillState Fill::state() {
+  MutexLock lock(mutex_);
+  return state_;
+}
+
+ByteCount Fill::produced() {
+  MutexLock lock(mutex_);
+  return produced_;
+}
+
+uint32_t Fill::follower_count() {
+  MutexLock lock(mutex_);
+  return static_cast<uint32_t>(followers_.size());
+}
+
+ByteCount Fill::window_locked() const {
+  const PagePool& pool = store_->pool();
+  return pool.available() < pool.limit() / 8 ? kTightWindow : kWindow;
+}
+
+// Lowers `target`, the offset below which pages may go, to what no follower would lose for good.
+ByteOffset Fill::hold_for_laggards_locked(ByteOffset target) {
+  if (has_strong_validator_ || laggards_dropped_) return target;
+  for (const Follower& follower : followers_) {
+    if (follower.cursor < window_begin_ || follower.cursor >= target) continue;
+    const ByteOffset first = window_begin_ / kChunkSize;
+    for (ByteOffset chunk = follower.cursor / kChunkSize; chunk * kChunkSize < target; chunk++) {
+      const auto number = static_cast<size_t>(chunk - first);
+      if (number < lost_.size() && lost_[number]) {
+        const ByteOffset start = chunk * kChunkSize;
+        target = follower.cursor > start ? follower.cursor : start;
+        break;
+      }
+    }
+  }
+  return target;
+}
+
+void Fill::trim_locked() {
+  ByteOffset slowest = produced_;
+  for (const Follower& follower : followers_) {
+    if (follower.cursor >= window_begin_ && follower.cursor < slowest) slowest = follower.cursor;
+  }
+  ByteOffset target = slowest;
+  if (head_.keep) {
+    const ByteCount window = window_locked();
+    const ByteOffset far = produced_ > window ? produced_ - window : 0;
+    if (far > target) target = far;
+    if (target > handed_end_) target = handed_end_;
+    target = hold_for_laggards_locked(target);
+  }
+  const ByteOffset old_chunk = window_begin_ / kChunkSize;
+  while (window_begin_ + kPageSize <= target && !pages_.empty()) {
+    pages_.pop_front();
+    window_begin_ += kPageSize;
+  }
+  for (ByteOffset chunk = old_chunk; chunk < window_begin_ / kChunkSize && !lost_.empty(); chunk++) {
+    lost_.pop_front();
+  }
+}
+
+FillPause Fill::pause_reason_locked() {
+  if (state_ != FillState::running) return FillPause::none;
+  ByteOffset slowest = produced_;
+  bool hungry = false;
+  for (const Follower& follower : followers_) {
+    if (follower.cursor < slowest) slowest = follower.cursor;
+    if (produced_ - follower.cursor < kInHand) hungry = true;
+  }
+  if (!head_.keep) {
+    const bool behind = produced_ - slowest >= kUnkeptWindow;
+    return behind ? FillPause::reader : FillPause::none;
+  }
+  // Whole pages are held only for laggards once twice the window is in memory.
+  if (produced_ - window_begin_ >= 2 * kWindow) return FillPause::laggard;
+  if (store_->disk_backlogged() && !hungry) return FillPause::disk;
+  return FillPause::none;
+}
+
+void Fill::resume_locked() {
+  if (!paused_ || pause_reason_locked() != FillPause::none) return;
+  paused_ = false;
+  producer_.post();
+}
+
+void Fill::wake_locked() {
+  for (Follower& follower : followers_) {
+    if (!follower.waiting) continue;
+    follower.waiting = false;
+    follower.notice.post();
+  }
+}
+
+}  // namespace millrace

@@ -1,0 +1,126 @@
+// One running fetch: a producer that appends, any number of followers that read with cursors of their own,
+// a window of pages in between. Whole chunks go to the memory tier and to staging as they complete; the
+// head goes last, so a crash leaves orphans and never a head that lies. Callable from any thread.
+//
+// The window keeps what somebody still needs and cannot get elsewhere: the incomplete chunk, and up to
+// kWindow bytes behind the producer for followers that are close. A follower that falls out of it reads
+// the rest from the store. The producer is asked to pause only when
+//   pages    the page budget is used up,
+//   reader   the one reader of a body that is not kept is kUnkeptWindow behind,
+//   disk     staging is backlogged while every follower has kInHand bytes to read, or
+//   laggard  a follower would lose bytes that are stored nowhere and cannot be had by a range request.
+#pragma once
+
+#include <deque>
+#include <list>
+#include <string>
+#include <vector>
+
+#include "base/sync.h"
+#include "engine/memory-record.h"
+
+namespace millrace {
+
+class Store;
+
+enum class FillState : uint8_t { waiting, running, complete, failed };
+enum class FillPause : uint8_t { none, pages, reader, disk, laggard };
+enum class FollowerPoll : uint8_t { data, wait, end, failed, behind };
+
+// What one response head means for its fill.
+struct FillHead {
+  std::string key;                        // primary, or the variant's
+  std::vector<uint8_t> head;              // encoded (layout/head)
+  uint64_t body_length = kUnknownLength;  // when the framing tells it
+  bool keep = false;                      // false: one reader, nothing stored
+};
+
+class Fill : public RefCounted<Fill> {
+ public:
+  static constexpr ByteCount kWindow = 4 * kMiB;
+  static constexpr ByteCount kTightWindow = 1 * kMiB;   // while pages are scarce
+  static constexpr ByteCount kUnkeptWindow = 1 * kMiB;
+  static constexpr ByteCount kInHand = 256 * kKiB;
+  static constexpr ByteCount kMaximumKeyAndHead = 40 * kKiB;
+
+  struct Follower {
+    ByteOffset cursor = 0;
+    Notice notice;
+    bool waiting = false;
+  };
+
+  Fill(Ref<Store> store, std::string primary_key, Sequence birth, Notice producer);
+  ~Fill();
+
+  // waiting -> running. invalid: the head does not decode, or the state is wrong.
+  Status begin(FillHead head);
+
+  struct Appended {
+    ByteCount accepted = 0;
+    FillPause pause = FillPause::none;  // the producer's notice is posted when it may go on
+  };
+  Appended append(Bytes bytes);
+  // running -> complete. invalid when fewer bytes came than the head's body_length.
+  Status finish();
+  // waiting or running -> failed.
+  void fail();
+
+  Follower* follow(ByteOffset offset, Notice notice);
+  void unfollow(Follower* follower);
+  // data: appends spans of at most maximum bytes and moves the cursor. wait: the notice will be posted.
+  FollowerPoll poll(Follower* follower, ByteCount maximum, std::vector<PageSpan>* spans);
+  void skip_to(Follower* follower, ByteOffset offset);
+  ByteOffset cursor(const Follower* follower);
+  // The grace of a paused producer is over: followers that hold it back fall behind.
+  void drop_laggards();
+
+  // Called by the store: staging has room again; the key was purged.
+  void relieve();
+  void purge();
+
+  FillState state();
+  ByteCount produced();
+  uint32_t follower_count();
+  // Identity of the version that is being stored; valid after begin().
+  KeyHash hash() const { return hash_; }
+  uint64_t incarnation() const { return incarnation_; }
+  const KeyHash& primary_hash() const { return primary_hash_; }
+
+ private:
+  RecordHeader header_of(RecordKind kind) const;
+  void hand_over_locked(uint32_t chunk, ByteCount length);
+  void publish_head_locked();
+  void publish_single_locked();
+  void publish_marker_locked();
+  bool offer_locked(const Ref<MemoryRecord>& record);
+  void trim_locked();
+  FillPause pause_reason_locked();
+  void resume_locked();
+  void wake_locked();
+  ByteOffset hold_for_laggards_locked(ByteOffset target);
+  ByteCount window_locked() const;
+
+  const Ref<Store> store_;
+  const std::string primary_key_;
+  const KeyHash primary_hash_;
+  const Sequence birth_;
+  const Notice producer_;
+
+  Mutex mutex_;
+  FillState state_ = FillState::waiting;
+  FillHead head_;
+  KeyHash hash_{};
+  uint64_t incarnation_ = 0;
+  bool has_strong_validator_ = false;
+  bool purged_ = false;
+  bool laggards_dropped_ = false;
+  bool paused_ = false;
+  ByteCount produced_ = 0;
+  ByteOffset window_begin_ = 0;   // multiple of kPageSize
+  std::deque<PageRef> pages_;     // from window_begin_ on
+  ByteOffset handed_end_ = 0;     // chunks below were handed over
+  std::deque<bool> lost_;         // by chunk, from window_begin_'s chunk on: kept nowhere
+  std::list<Follower> followers_;
+};
+
+}  // namespace millrace

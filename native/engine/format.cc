@@ -1,0 +1,92 @@
+// The format command's work. See format.h.
+#include "engine/format.h"
+
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "device/posix-device.h"
+#include "engine/aligned-buffer.h"
+#include "engine/recovery.h"
+
+namespace millrace {
+
+Status fill_random(MutableBytes out) {
+  const int file = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return Status(Code::io, "cannot open /dev/urandom", errno);
+  size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t count = read(file, out.data() + done, out.size() - done);
+    if (count <= 0) {
+      close(file);
+      return Status(Code::io, "cannot read /dev/urandom", errno);
+    }
+    done += static_cast<size_t>(count);
+  }
+  close(file);
+  return Status();
+}
+
+Status format_device(Device& device, const FormatOptions& options, FormatReport* report,
+                     std::atomic<uint64_t>* progress, const std::atomic<bool>* cancel) {
+  const Result<Geometry> geometry = geometry_of(device.facts().size);
+  if (!geometry.ok()) return geometry.status();
+  const Result<Superblock> existing = read_superblock(device);
+  if (existing.ok() || existing.status().code() != Code::foreign) {
+    if (!options.force) {
+      report->found = existing.ok() ? "a millrace store" : "a damaged millrace store";
+      return Status(Code::busy, "the device holds a millrace store");
+    }
+  } else {
+    const Status probed = probe_foreign_content(device, &report->found);
+    if (!probed.ok()) return probed;
+  }
+  Superblock superblock;
+  superblock.block_size = options.block_size;
+  superblock.geometry = geometry.value();
+  superblock.superblock_sequence = 1;
+  superblock.lazy_zero = !options.zero_fill;
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  superblock.created_ms =
+      static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+  Status status = fill_random(superblock.uuid);
+  if (status.ok()) status = fill_random(superblock.hash_key);
+  if (!status.ok()) return status;
+
+  AlignedBuffer zeros(kMiB);
+  // An earlier store's superblocks and segment headers go first: an interrupted format leaves a device
+  // that is refused, never one that looks like either store.
+  const ByteCount size = geometry.value().device_size;
+  for (uint32_t copy = 0; copy < kSuperblockCopies; copy++) {
+    status = device.write(geometry.value().superblock_offset(copy),
+                          zeros.bytes().first(kSuperblockSize));
+    if (!status.ok()) return status;
+  }
+  if (options.zero_fill) {
+    for (ByteOffset at = 0; at < size;) {
+      if (cancel->load(std::memory_order_relaxed)) return Status(Code::closed, "format was cancelled");
+      const ByteCount length = size - at < kMiB ? size - at : kMiB;
+      status = device.write(at, zeros.bytes().first(length));
+      if (!status.ok()) return status;
+      at += length;
+      progress->store(at, std::memory_order_relaxed);
+    }
+  } else {
+    for (SegmentId segment = 0; segment < geometry.value().segment_count; segment++) {
+      status = device.write(geometry.value().segment_offset(segment),
+                            zeros.bytes().first(kBlockAlignment));
+      if (!status.ok()) return status;
+    }
+    progress->store(size, std::memory_order_relaxed);
+  }
+  status = device.flush();
+  if (!status.ok()) return status;
+  encode_identification(superblock.uuid, zeros.bytes().first(512));
+  status = device.write(0, zeros.bytes().first(kBlockAlignment));
+  if (status.ok()) status = write_superblock(device, superblock);
+  if (status.ok()) report->superblock = superblock;
+  return status;
+}
+
+}  // namespace millrace

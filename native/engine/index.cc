@@ -1,0 +1,209 @@
+// Two-choice bucket index over atomic words. See index.h.
+#include "engine/index.h"
+
+#include <sys/mman.h>
+
+#include <array>
+#include <bit>
+
+namespace millrace {
+
+namespace {
+
+// 64 classes that grow by 13.1 %: the last one holds a chunk with the largest key and head.
+constexpr std::array<uint32_t, 64> make_size_classes() {
+  std::array<uint32_t, 64> grains{};
+  double size = 1;
+  for (uint32_t i = 0; i < 64; i++) {
+    auto whole = static_cast<uint32_t>(size);
+    if (static_cast<double>(whole) < size) whole++;
+    if (i > 0 && whole <= grains[i - 1]) whole = grains[i - 1] + 1;
+    grains[i] = whole;
+    size *= 1.131;
+  }
+  return grains;
+}
+constexpr std::array<uint32_t, 64> kSizeClasses = make_size_classes();
+static_assert(ByteCount{kSizeClasses[63]} * kRecordGrain >= kChunkSize + 64 * kKiB);
+
+std::atomic_ref<uint64_t> atomic_word(uint64_t* word) { return std::atomic_ref<uint64_t>(*word); }
+
+}  // namespace
+
+uint32_t size_class_of(ByteCount record_length) {
+  const auto grains =
+      static_cast<uint32_t>((record_length + kRecordGrain - 1) / kRecordGrain);
+  uint32_t low = 0;
+  uint32_t high = 63;
+  MR_ASSERT_OP(grains, <=, kSizeClasses[63]);
+  while (low < high) {
+    const uint32_t middle = (low + high) / 2;
+    if (kSizeClasses[middle] >= grains) {
+      high = middle;
+    } else {
+      low = middle + 1;
+    }
+  }
+  return low;
+}
+
+ByteCount size_class_bytes(uint32_t size_class) {
+  return ByteCount{kSizeClasses[size_class & 63]} * kRecordGrain;
+}
+
+Index::Index(uint64_t words) {
+  if (words >= kSlotsPerBucket) bucket_count_ = std::bit_floor(words / kSlotsPerBucket);
+  mapping_size_ = bucket_count_ * kSlotsPerBucket * sizeof(uint64_t);
+  void* mapping = mmap(nullptr, mapping_size_, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  MR_ASSERT(mapping != MAP_FAILED);
+#ifdef MADV_HUGEPAGE
+  // Two random lines per lookup: huge pages save the second TLB miss. A refusal changes nothing else.
+  // Small indexes stay on small pages, so that an almost empty one stays almost free.
+  if (mapping_size_ >= 64 * kMiB) madvise(mapping, mapping_size_, MADV_HUGEPAGE);
+#endif
+  words_ = static_cast<uint64_t*>(mapping);
+}
+
+Index::~Index() { munmap(words_, mapping_size_); }
+
+uint64_t Index::fingerprint_of(uint64_t hash) {
+  const uint64_t fingerprint = hash >> 48;
+  return fingerprint == 0 ? 1 : fingerprint;
+}
+
+uint64_t* Index::bucket(uint64_t hash, uint32_t choice) const {
+  // Two odd multipliers (from the golden ratio and from sqrt 3) spread one hash over two buckets.
+  const uint64_t mixed = hash * (choice == 0 ? 0x9e3779b97f4a7c15u : 0xbb67ae8584caa73bu);
+  const uint64_t number =
+      static_cast<uint64_t>((static_cast<unsigned __int128>(mixed) * bucket_count_) >> 64);
+  return words_ + number * kSlotsPerBucket;
+}
+
+uint32_t Index::lookup(uint64_t hash, IndexHit* hits) const {
+  const uint64_t fingerprint = fingerprint_of(hash);
+  uint32_t count = 0;
+  for (uint32_t choice = 0; choice < 2; choice++) {
+    uint64_t* slots = bucket(hash, choice);
+    if (choice == 1 && slots == bucket(hash, 0)) break;
+    for (uint32_t i = 0; i < kSlotsPerBucket; i++) {
+      const uint64_t word = atomic_word(&slots[i]).load(std::memory_order_acquire);
+      if (word >> 48 == fingerprint) hits[count++] = IndexHit{word, &slots[i]};
+    }
+  }
+  return count;
+}
+
+void Index::insert(uint64_t hash, ByteOffset address, ByteCount length, RecordKind kind,
+                   ByteOffset write_head) {
+  MR_ASSERT(is_aligned(address, kRecordGrain));
+  MR_ASSERT_OP(address / kRecordGrain, <=, kAddressMask);
+  const uint64_t word = fingerprint_of(hash) << 48 | (address / kRecordGrain) << 12 |
+                        uint64_t{size_class_of(length)} << 6 |
+                        (static_cast<uint64_t>(kind) - 1) << 4;
+  for (;;) {
+    uint64_t* target = nullptr;
+    uint64_t expected = 0;
+    uint64_t* free_slot = nullptr;
+    uint32_t free_load = kSlotsPerBucket + 1;
+    uint64_t* oldest = nullptr;
+    uint64_t oldest_word = 0;
+    uint64_t oldest_distance = ~uint64_t{0};
+    for (uint32_t choice = 0; choice < 2 && target == nullptr; choice++) {
+      uint64_t* slots = bucket(hash, choice);
+      uint64_t* empty = nullptr;
+      uint32_t load = 0;
+      for (uint32_t i = 0; i < kSlotsPerBucket; i++) {
+        const uint64_t found = atomic_word(&slots[i]).load(std::memory_order_acquire);
+        if (found == 0) {
+          if (empty == nullptr) empty = &slots[i];
+          continue;
+        }
+        load++;
+        const bool same_group =
+            (kind_of(found) == RecordKind::chunk) == (kind == RecordKind::chunk);
+        if (found >> 48 == fingerprint_of(hash) && same_group) {
+          target = &slots[i];
+          expected = found;
+          break;
+        }
+        // Distance that the write head still has to go until it reclaims this word's segment.
+        const uint64_t distance = (address_of(found) - write_head) & (kMaximumDistance - 1);
+        if (distance < oldest_distance) {
+          oldest_distance = distance;
+          oldest = &slots[i];
+          oldest_word = found;
+        }
+      }
+      if (empty != nullptr && load < free_load) {
+        free_load = load;
+        free_slot = empty;
+      }
+    }
+    const bool replaces = target != nullptr;
+    bool overwrites = false;
+    if (!replaces && free_slot != nullptr) {
+      target = free_slot;
+    } else if (!replaces) {
+      target = oldest;
+      expected = oldest_word;
+      overwrites = true;
+    }
+    if (!atomic_word(target).compare_exchange_strong(expected, word, std::memory_order_acq_rel)) {
+      continue;  // another thread changed this word meanwhile: look again
+    }
+    if (overwrites) {
+      overwritten_.fetch_add(1, std::memory_order_relaxed);
+    } else if (!replaces) {
+      records_.fetch_add(1, std::memory_order_relaxed);
+    }
+    return;
+  }
+}
+
+bool Index::remove(uint64_t hash, ByteOffset address) {
+  IndexHit hits[kMaximumHits];
+  const uint32_t count = lookup(hash, hits);
+  for (uint32_t i = 0; i < count; i++) {
+    if (address_of(hits[i].word) != address) continue;
+    uint64_t expected = hits[i].word;
+    while (!atomic_word(hits[i].slot).compare_exchange_weak(expected, 0,
+                                                            std::memory_order_acq_rel)) {
+      // Only the hit and verified bits may have moved under the same record.
+      if ((expected & ~kVolatileBits) != (hits[i].word & ~kVolatileBits)) return false;
+    }
+    records_.fetch_sub(1, std::memory_order_relaxed);
+    return true;
+  }
+  return false;
+}
+
+void Index::remove_heads(uint64_t hash) {
+  IndexHit hits[kMaximumHits];
+  const uint32_t count = lookup(hash, hits);
+  for (uint32_t i = 0; i < count; i++) {
+    if (kind_of(hits[i].word) != RecordKind::chunk) remove(hash, address_of(hits[i].word));
+  }
+}
+
+void Index::mark_verified(const IndexHit& hit) {
+  uint64_t word = atomic_word(hit.slot).load(std::memory_order_relaxed);
+  if ((word & ~kVolatileBits) != (hit.word & ~kVolatileBits) || (word & kVerifiedBit) != 0) return;
+  atomic_word(hit.slot).compare_exchange_strong(word, word | kVerifiedBit,
+                                                std::memory_order_relaxed);
+}
+
+void Index::mark_hit(const IndexHit& hit) {
+  uint64_t word = atomic_word(hit.slot).load(std::memory_order_relaxed);
+  const uint64_t count = word >> 2 & 3;
+  if ((word & ~kVolatileBits) != (hit.word & ~kVolatileBits) || count == 3) return;
+  atomic_word(hit.slot).compare_exchange_strong(word, (word & ~kHitsMask) | (count + 1) << 2,
+                                                std::memory_order_relaxed);
+}
+
+bool Index::unchanged(const IndexHit& hit) {
+  const uint64_t word = atomic_word(hit.slot).load(std::memory_order_acquire);
+  return (word & ~kVolatileBits) == (hit.word & ~kVolatileBits);
+}
+
+}  // namespace millrace

@@ -1,0 +1,79 @@
+// The index: one 64-bit word per record in 8-slot cache-line buckets, two choices per key. It only says
+// where a record may lie; the record itself proves that it is the right one, so a false positive costs a
+// read and never a wrong answer. Lookups take no lock; writers replace single words atomically.
+//
+//   word: fingerprint 16 | address 36 (in 512 B) | size class 6 | kind 2 | hits 2 | verified 1 | spare 1
+#pragma once
+
+#include <atomic>
+
+#include "base/units.h"
+#include "layout/record.h"
+
+namespace millrace {
+
+struct IndexHit {
+  uint64_t word = 0;
+  uint64_t* slot = nullptr;  // where the word stands, for a later compare-and-swap
+};
+
+// Geometric size classes: class_of rounds up, bytes_of gives the upper bound in bytes.
+uint32_t size_class_of(ByteCount record_length);
+ByteCount size_class_bytes(uint32_t size_class);
+
+class Index {
+ public:
+  static constexpr uint32_t kSlotsPerBucket = 8;
+  static constexpr uint32_t kMaximumHits = 2 * kSlotsPerBucket;
+
+  // `words` is rounded down to a power of two of buckets; at least one bucket.
+  explicit Index(uint64_t words);
+  ~Index();
+  Index(const Index&) = delete;
+  Index& operator=(const Index&) = delete;
+
+  static ByteOffset address_of(uint64_t word) { return (word >> 12 & kAddressMask) * kRecordGrain; }
+  static RecordKind kind_of(uint64_t word) {
+    return static_cast<RecordKind>((word >> 4 & 3) + 1);
+  }
+  static ByteCount length_bound_of(uint64_t word) { return size_class_bytes(word >> 6 & 63); }
+  static bool is_verified(uint64_t word) { return (word & kVerifiedBit) != 0; }
+
+  // Every word whose fingerprint fits `hash`; at most kMaximumHits.
+  uint32_t lookup(uint64_t hash, IndexHit* hits) const;
+  // Replaces a word of the same fingerprint and kind group (heads or chunks), else takes a free slot, else
+  // overwrites the word that lies farthest behind `write_head`. Never fails.
+  void insert(uint64_t hash, ByteOffset address, ByteCount length, RecordKind kind,
+              ByteOffset write_head);
+  // Removes the word of this hash at this address, if it is still there.
+  bool remove(uint64_t hash, ByteOffset address);
+  // Removes every word that fits the hash and is not a chunk: for purges.
+  void remove_heads(uint64_t hash);
+  void mark_verified(const IndexHit& hit);
+  void mark_hit(const IndexHit& hit);
+  // True when the word at hit.slot is still the one that was looked up (hits and verified aside).
+  static bool unchanged(const IndexHit& hit);
+
+  uint64_t capacity() const { return bucket_count_ * kSlotsPerBucket; }
+  ByteCount memory() const { return capacity() * sizeof(uint64_t); }
+  uint64_t records() const { return records_.load(std::memory_order_relaxed); }
+  uint64_t overwritten() const { return overwritten_.load(std::memory_order_relaxed); }
+
+ private:
+  static constexpr uint64_t kAddressMask = (uint64_t{1} << 36) - 1;
+  static constexpr uint64_t kMaximumDistance = uint64_t{1} << 45;  // of any device, in bytes
+  static constexpr uint64_t kVerifiedBit = 2;
+  static constexpr uint64_t kHitsMask = 3 << 2;
+  static constexpr uint64_t kVolatileBits = kHitsMask | kVerifiedBit;
+
+  static uint64_t fingerprint_of(uint64_t hash);
+  uint64_t* bucket(uint64_t hash, uint32_t choice) const;
+
+  uint64_t bucket_count_ = 1;
+  uint64_t* words_ = nullptr;
+  size_t mapping_size_ = 0;
+  std::atomic<uint64_t> records_{0};
+  std::atomic<uint64_t> overwritten_{0};
+};
+
+}  // namespace millrace

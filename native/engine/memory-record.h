@@ -1,0 +1,46 @@
+// One record as it lies in native memory: the decoded header, the key, the stored head and the body as
+// page spans. Immutable once shared; readable from any thread. Fills make it, the memory tier, the
+// appender's staging and disk reads hand it on; whoever serves from it holds a reference.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/ref.h"
+#include "engine/pages.h"
+#include "layout/record.h"
+
+namespace millrace {
+
+class MemoryRecord : public RefCounted<MemoryRecord> {
+ public:
+  // Charged to the memory tier's budget for each record beside its pages: this object, the key, the slot.
+  static constexpr ByteCount kOverhead = 512;
+
+  RecordHeader header{};
+  std::string key;             // empty for chunks
+  PageSpan head;               // the stored HTTP head; empty for chunks and tombstones
+  std::vector<PageSpan> body;  // in order; together header.body_length bytes
+
+  Bytes head_bytes() const {
+    return head.page ? Bytes(head.data(), head.length) : Bytes();
+  }
+  ByteCount charge() const { return charge_; }
+  // Sums up the pages; called once when everything is in place.
+  void seal();
+  // Shares the spans that cover body bytes [begin, begin + length).
+  std::vector<PageSpan> slice(ByteCount begin, ByteCount length) const;
+
+ private:
+  ByteCount charge_ = 0;
+};
+
+// A record whose head and body are copied into one cell where they fit half a page, or into pages of
+// their own; null when the pool has no room.
+Ref<MemoryRecord> copy_record(PagePool& pool, const RecordHeader& header, std::string key, Bytes head,
+                              std::span<const Bytes> body);
+
+// Moves a short tail of the last body page into a smaller cell, where the pool has one, and seals.
+void compact_and_seal(PagePool& pool, MemoryRecord& record);
+
+}  // namespace millrace

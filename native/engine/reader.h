@@ -1,0 +1,88 @@
+// Reads of one record from the device: look up, pin, read (from the aggregation buffers where the write
+// head still holds it), check header, key and checksums, hand the pages on. One ReadOperation is one
+// asynchronous read; it runs on the caller's thread until the first I/O and on device threads after it.
+// A record that fails its check is taken out of the index and answers as not found.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "device/device.h"
+#include "engine/appender.h"
+#include "engine/counters.h"
+#include "engine/index.h"
+#include "engine/memory-record.h"
+#include "engine/ring.h"
+
+namespace millrace {
+
+// What a read needs from the store; all outlive every operation.
+struct ReaderContext {
+  Device* device = nullptr;
+  Ring* ring = nullptr;
+  Index* index = nullptr;
+  PagePool* pool = nullptr;
+  Appender* appender = nullptr;
+  Counters* counters = nullptr;
+};
+
+// What to find. With a key: a single, head or tombstone of that key, whole. Without: a chunk.
+struct ReadTarget {
+  KeyHash hash{};
+  std::string key;
+  uint64_t incarnation = 0;      // chunks
+  uint32_t chunk_number = 0;     // chunks
+  uint32_t body_length = 0;      // chunks: length of the whole chunk's body
+  uint32_t first_block = 0;      // chunks: 64 KiB blocks wanted
+  uint32_t block_count = 0;
+};
+
+class ReadOperation {
+ public:
+  // `done` is called exactly once, possibly before start() returns, on any thread; `record` is null
+  // unless status is ok. For a part of a chunk the record's body holds those blocks only, and
+  // header.interval_begin / interval_end say which bytes of the chunk they are. `hit` is the index word
+  // that led there: a caller that publishes the record checks Index::unchanged(hit) afterwards, because a
+  // purge may have come in between.
+  using Done = void (*)(void* context, Status status, Ref<MemoryRecord> record,
+                        const IndexHit& hit);
+
+  // Deletes itself after done. `again` when no page or queue place is free.
+  static void start(const ReaderContext& context, ReadTarget target, Done done, void* done_context);
+
+ private:
+  ReadOperation(const ReaderContext& context, ReadTarget target, Done done, void* done_context);
+  ~ReadOperation() = default;
+
+  void try_next();
+  Status prepare(const IndexHit& hit);
+  Status prepare_whole(ByteOffset address, ByteCount bound);
+  Status prepare_blocks(ByteOffset address);
+  bool add(ByteOffset offset, uint8_t* memory, ByteCount length, IoRequest* request);
+  void submit();
+  static void request_done(IoRequest* request);
+  void verify();
+  Status verify_whole(Ref<MemoryRecord>* out);
+  Status verify_blocks(Ref<MemoryRecord>* out);
+  void finish(Status status, Ref<MemoryRecord> record);
+
+  const ReaderContext context_;
+  const ReadTarget target_;
+  const Done done_;
+  void* const done_context_;
+  IndexHit hits_[Index::kMaximumHits];
+  uint32_t hit_count_ = 0;
+  uint32_t next_hit_ = 0;
+  IndexHit hit_;
+  SegmentPin pin_;
+  Sequence segment_sequence_ = 0;
+  ByteOffset address_ = 0;
+  ByteOffset read_offset_ = 0;   // device offset of the first byte of pages_
+  PageRef header_page_;          // chunks: the 4 KiB that end with the header
+  std::vector<PageSpan> pages_;
+  IoRequest requests_[2];
+  std::atomic<uint32_t> pending_{0};
+  std::atomic<uint32_t> io_error_{0};
+};
+
+}  // namespace millrace

@@ -1,0 +1,74 @@
+// The ring of segments: which one is free, open or sealed, its sequence, and pins that keep a segment from
+// being reclaimed while a read from it is under way. Callable from any thread; state changes come from
+// the appender's thread and from recovery only.
+#pragma once
+
+#include <atomic>
+#include <vector>
+
+#include "layout/geometry.h"
+
+namespace millrace {
+
+enum class SegmentState : uint8_t { free, open, sealed, reclaiming };
+
+class Ring;
+
+// Keeps one segment from reclaim while it lives. Move-only.
+class SegmentPin {
+ public:
+  SegmentPin() = default;
+  SegmentPin(SegmentPin&& other) noexcept
+      : ring_(std::exchange(other.ring_, nullptr)), segment_(other.segment_) {}
+  SegmentPin& operator=(SegmentPin&& other) noexcept {
+    if (this != &other) {
+      reset();
+      ring_ = std::exchange(other.ring_, nullptr);
+      segment_ = other.segment_;
+    }
+    return *this;
+  }
+  ~SegmentPin() { reset(); }
+  void reset();
+  explicit operator bool() const { return ring_ != nullptr; }
+  SegmentId segment() const { return segment_; }
+
+ private:
+  friend class Ring;
+  SegmentPin(Ring* ring, SegmentId segment) : ring_(ring), segment_(segment) {}
+  Ring* ring_ = nullptr;
+  SegmentId segment_ = 0;
+};
+
+class Ring {
+ public:
+  explicit Ring(const Geometry& geometry);
+
+  const Geometry& geometry() const { return geometry_; }
+  uint32_t segment_count() const { return geometry_.segment_count; }
+  // Segment that holds this device offset; segment_count() when none does.
+  SegmentId segment_at(ByteOffset offset) const;
+
+  // Empty when the segment is free or being reclaimed.
+  SegmentPin pin(SegmentId segment);
+  uint32_t pins(SegmentId segment) const { return segments_[segment].pins.load(); }
+  SegmentState state(SegmentId segment) const { return segments_[segment].state.load(); }
+  Sequence sequence(SegmentId segment) const { return segments_[segment].sequence.load(); }
+
+  void set(SegmentId segment, SegmentState state, Sequence sequence);
+  // Stops new pins. The caller then waits until pins() is 0, or gives up with cancel_reclaim.
+  void begin_reclaim(SegmentId segment);
+  void cancel_reclaim(SegmentId segment);
+
+ private:
+  friend class SegmentPin;
+  struct Segment {
+    std::atomic<uint32_t> pins{0};
+    std::atomic<SegmentState> state{SegmentState::free};
+    std::atomic<Sequence> sequence{0};
+  };
+  Geometry geometry_;
+  std::vector<Segment> segments_;
+};
+
+}  // namespace millrace

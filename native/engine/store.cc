@@ -1,0 +1,417 @@
+// Opening, finding, reading, purging and closing of a store. See store.h.
+#include "engine/store.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/crc32c.h"
+#include "base/endian.h"
+#include "engine/recovery.h"
+#include "layout/head.h"
+
+namespace millrace {
+
+namespace {
+
+// Staged records keep their pages until they are in an aggregation buffer. Large enough for a burst of a
+// second at disk speed would be hundreds of MiB; this much rides out the 100 ms hiccups of a busy SSD, and
+// what does not fit is dropped, not waited for.
+constexpr ByteCount kStagingShare = 8;  // of memory_limit: one eighth
+constexpr ByteCount kMinimumStaging = 8 * kMiB;
+constexpr ByteCount kMaximumStaging = 64 * kMiB;
+
+// Incarnations are handed out from a range that the superblock reserved at open, so that two lives of a
+// store never give the same one to two versions.
+constexpr uint64_t kIncarnationStep = uint64_t{1} << 32;
+
+// A mean record below this size would leave the index full before the device is; then it overwrites.
+constexpr ByteCount kSmallestMeanRecord = 4 * kKiB;
+
+uint64_t clock_ms() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+}
+
+uint64_t monotonic_ms() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+}
+
+ByteCount staging_limit(ByteCount memory_limit) {
+  return std::clamp(memory_limit / kStagingShare, kMinimumStaging, kMaximumStaging);
+}
+
+// The appender's aggregation buffers are part of memory_limit too.
+ByteCount pool_limit(const StoreOptions& options) {
+  const ByteCount buffers = Appender::kBufferCount * Appender::kBufferSize;
+  MR_ASSERT_OP(options.memory_limit, >, 2 * buffers);
+  return options.memory_limit - buffers;
+}
+
+// State of one asynchronous find or chunk read.
+struct PendingRead {
+  Ref<Store> store;
+  Store::FindDone done;
+  void* context;
+  std::string key;
+  Sequence minimum_birth = 0;
+  bool whole_chunk = false;
+  ByteCount skip = 0;    // bytes before the wanted offset in the first block
+  ByteCount length = 0;
+};
+
+}  // namespace
+
+Store::Store(const StoreOptions& options)
+    : pool_(Ref<PagePool>::adopt(new PagePool(pool_limit(options), options.poison_pages))),
+      tier_(options.l1_budget),
+      hash_key_(options.hash_key) {}
+
+Store::~Store() {
+  close();
+  MR_ASSERT(fills_.empty());
+}
+
+Result<Ref<Store>> Store::open(const StoreOptions& options, std::unique_ptr<Device> device) {
+  auto store = Ref<Store>::adopt(new Store(options));
+  if (device) {
+    store->device_ = std::move(device);
+    const Status status = store->start_device(options);
+    if (!status.ok()) {
+      store->device_->close();
+      store->closed_.store(true);
+      return status;
+    }
+  } else if (options.external_tier) {
+    store->staging_ = std::make_unique<Staging>(staging_limit(options.memory_limit));
+    store->staging_->on_relief(&Store::relieve_fills, store.get());
+  }
+  return store;
+}
+
+Status Store::start_device(const StoreOptions& options) {
+  const uint64_t started = monotonic_ms();
+  if (device_->facts().alignment > kBlockAlignment) {
+    return Status(Code::unsupported, "the device needs I/O aligned to more than 4096 bytes");
+  }
+  const Result<Superblock> superblock = read_superblock(*device_);
+  if (!superblock.ok()) return superblock.status();
+  superblock_ = superblock.value();
+  hash_key_ = superblock_.hash_key;
+  ring_ = std::make_unique<Ring>(superblock_.geometry);
+  const uint64_t wanted = superblock_.geometry.device_size / kSmallestMeanRecord;
+  const uint64_t allowed = options.index_memory_limit / sizeof(uint64_t);
+  index_ = std::make_unique<Index>(std::min(std::max<uint64_t>(wanted, 1024), allowed));
+  const RecoveredRing recovered = recover_ring(*device_, superblock_, *ring_, *index_, counters_);
+  birth_.store(std::max(superblock_.birth_sequence, recovered.maximum_birth + 1));
+  incarnation_.store(superblock_.next_incarnation);
+  superblock_.superblock_sequence++;
+  superblock_.next_incarnation += kIncarnationStep;
+  superblock_.birth_sequence = birth_.load();
+  superblock_.clean = false;
+  const Status status = write_superblock(*device_, superblock_);
+  if (!status.ok()) return status;
+  staging_ = std::make_unique<Staging>(staging_limit(options.memory_limit));
+  staging_->on_relief(&Store::relieve_fills, this);
+  AppenderOptions append;
+  append.uuid = superblock_.uuid;
+  append.block_size = superblock_.block_size;
+  append.first_segment = recovered.next_segment;
+  append.next_sequence = recovered.next_sequence;
+  append.zero_ahead = superblock_.lazy_zero;
+  append.wall_clock_ms = &clock_ms;
+  appender_ = std::make_unique<Appender>(*device_, *ring_, *index_, *staging_, counters_, append);
+  appender_->start();
+  Counters::add(counters_.recovery_ms, monotonic_ms() - started);
+  return Status();
+}
+
+void Store::close() {
+  MutexLock lock(close_mutex_);
+  if (closed_.exchange(true)) return;
+  if (appender_) appender_->stop();
+  if (staging_ && !appender_) staging_->close();
+  if (device_) {
+    if (appender_ && !appender_->writes_off()) {
+      superblock_.superblock_sequence++;
+      superblock_.clean = true;
+      superblock_.birth_sequence = birth_.load();
+      superblock_.next_incarnation = incarnation_.load();
+      // A superblock that cannot be written now leaves an unclean mark: the next start scans one segment.
+      static_cast<void>(device_->flush());
+      static_cast<void>(write_superblock(*device_, superblock_));
+    }
+    device_->close();
+  }
+}
+
+uint64_t Store::wall_clock_ms() const { return clock_ms(); }
+
+KeyHash Store::hash_of(std::string_view key) const {
+  return siphash_128(hash_key_, Bytes(reinterpret_cast<const uint8_t*>(key.data()), key.size()));
+}
+
+KeyHash Store::chunk_hash(const KeyHash& object, uint64_t incarnation, uint32_t chunk) const {
+  uint8_t message[28];
+  const MutableBytes bytes(message);
+  store_le<uint64_t>(bytes, 0, object.low);
+  store_le<uint64_t>(bytes, 8, object.high);
+  store_le<uint64_t>(bytes, 16, incarnation);
+  store_le<uint32_t>(bytes, 24, chunk);
+  return siphash_128(hash_key_, bytes);
+}
+
+ReaderContext Store::reader_context() {
+  return ReaderContext{device_.get(), ring_.get(),     index_.get(),
+                       pool_.get(),   appender_.get(), &counters_};
+}
+
+Ref<MemoryRecord> Store::peek_head(const KeyHash& hash, const std::string& key) {
+  Ref<MemoryRecord> record = tier_.peek(hash);
+  if (!record && staging_) record = staging_->find(hash);
+  if (record && record->key == key && record->header.kind != RecordKind::tombstone) return record;
+  return Ref<MemoryRecord>();
+}
+
+Found Store::find(const std::string& key, Sequence minimum_birth, Ref<MemoryRecord>* record,
+                  FindDone done, void* context) {
+  Counters::add(counters_.lookups);
+  const KeyHash hash = hash_of(key);
+  Ref<MemoryRecord> found = tier_.find(hash);
+  if (!found && staging_) found = staging_->find(hash);
+  if (found) {
+    const bool usable = found->key == key && found->header.kind != RecordKind::tombstone &&
+                        found->header.birth >= minimum_birth;
+    Counters::add(usable ? counters_.memory_hits : counters_.misses);
+    if (!usable) return Found::miss;
+    *record = std::move(found);
+    return Found::hit;
+  }
+  IndexHit hits[Index::kMaximumHits];
+  if (!index_ || closed() || index_->lookup(hash.low, hits) == 0) {
+    Counters::add(counters_.misses);
+    return Found::miss;
+  }
+  auto* pending = new PendingRead{Ref<Store>::share(this), done, context, key, minimum_birth};
+  ReadTarget target;
+  target.hash = hash;
+  target.key = key;
+  ReadOperation::start(reader_context(), std::move(target), &Store::head_read, pending);
+  return Found::pending;
+}
+
+void Store::head_read(void* context, Status status, Ref<MemoryRecord> record,
+                      const IndexHit& hit) {
+  auto* pending = static_cast<PendingRead*>(context);
+  Store& store = *pending->store;
+  if (status.ok() && (record->header.kind == RecordKind::tombstone ||
+                      record->header.birth < pending->minimum_birth ||
+                      !decode_head(record->head_bytes()).ok())) {
+    status = Status(Code::not_found, "the record is not valid any more");
+    record.reset();
+  }
+  Counters::add(status.ok() ? store.counters_.disk_hits : store.counters_.misses);
+  if (status.ok()) {
+    store.tier_.publish(record);
+    // A purge that came between the read and now has taken the word out of the index.
+    if (!Index::unchanged(hit)) store.tier_.remove(record->header.hash);
+  }
+  const FindDone done = pending->done;
+  void* done_context = pending->context;
+  // The caller's context may own the last reference to the store: let go of ours after the call.
+  const Ref<Store> keep = pending->store;
+  delete pending;
+  done(done_context, status, std::move(record));
+}
+
+Found Store::read_chunk(const BodyRange& range, std::vector<PageSpan>* spans, FindDone done,
+                        void* context) {
+  MR_ASSERT(range.length > 0);
+  const ByteOffset chunk = range.offset / kChunkSize;
+  if (chunk > 0xffffffffu) return Found::miss;
+  const auto number = static_cast<uint32_t>(chunk);
+  const ByteCount in_chunk = range.offset % kChunkSize;
+  const KeyHash hash = chunk_hash(range.hash, range.incarnation, number);
+  Ref<MemoryRecord> found = tier_.find(hash);
+  if (!found && staging_) found = staging_->find(hash);
+  if (found) {
+    const RecordHeader& header = found->header;
+    if (header.kind != RecordKind::chunk || header.incarnation != range.incarnation ||
+        header.chunk_number != number || in_chunk >= header.body_length) {
+      return Found::miss;
+    }
+    const ByteCount rest = header.body_length - in_chunk;
+    *spans = found->slice(in_chunk, range.length < rest ? range.length : rest);
+    return Found::hit;
+  }
+  if (!index_ || closed()) return Found::miss;
+  ByteCount chunk_length = kChunkSize;
+  if (range.object_length != kUnknownLength) {
+    const ByteOffset begin = chunk * kChunkSize;
+    if (range.offset >= range.object_length) return Found::miss;
+    chunk_length = std::min(kChunkSize, range.object_length - begin);
+  }
+  IndexHit hits[Index::kMaximumHits];
+  if (index_->lookup(hash.low, hits) == 0) return Found::miss;
+  ByteCount wanted = std::min(range.length, chunk_length - in_chunk);
+  // While pages are scarce, one page at a time: slow, but everybody moves.
+  if (pool_->available() < pool_->limit() / 4) wanted = std::min(wanted, kPageSize);
+  auto* pending = new PendingRead{Ref<Store>::share(this), done, context, std::string(), 0};
+  ReadTarget target;
+  target.hash = hash;
+  target.incarnation = range.incarnation;
+  target.chunk_number = number;
+  target.body_length = static_cast<uint32_t>(chunk_length);
+  target.first_block = static_cast<uint32_t>(in_chunk / kPageSize);
+  const ByteCount end = in_chunk + wanted;
+  target.block_count =
+      static_cast<uint32_t>((end + kPageSize - 1) / kPageSize) - target.first_block;
+  pending->skip = in_chunk % kPageSize;
+  pending->length = wanted;
+  pending->whole_chunk = in_chunk == 0 && wanted == chunk_length;
+  ReadOperation::start(reader_context(), std::move(target), &Store::chunk_read, pending);
+  return Found::pending;
+}
+
+void Store::chunk_read(void* context, Status status, Ref<MemoryRecord> record,
+                       const IndexHit& hit) {
+  auto* pending = static_cast<PendingRead*>(context);
+  Store& store = *pending->store;
+  if (status.ok() && pending->whole_chunk) {
+    store.tier_.publish(record);
+    if (!Index::unchanged(hit)) store.tier_.remove(record->header.hash);
+  } else if (status.ok()) {
+    auto part = Ref<MemoryRecord>::adopt(new MemoryRecord());
+    part->header = record->header;
+    part->body = record->slice(pending->skip, pending->length);
+    part->header.interval_begin += static_cast<uint32_t>(pending->skip);
+    part->header.interval_end =
+        part->header.interval_begin + static_cast<uint32_t>(pending->length);
+    part->header.body_length = static_cast<uint32_t>(pending->length);
+    part->seal();
+    record = std::move(part);
+  }
+  const FindDone done = pending->done;
+  void* done_context = pending->context;
+  const Ref<Store> keep = pending->store;
+  delete pending;
+  done(done_context, status, std::move(record));
+}
+
+Ref<Fill> Store::begin_fill(std::string primary_key, Notice producer) {
+  auto fill = Ref<Fill>::adopt(new Fill(Ref<Store>::share(this), std::move(primary_key),
+                                        birth_.load(), std::move(producer)));
+  Counters::add(counters_.fills);
+  MutexLock lock(fills_mutex_);
+  fills_.push_back(fill.get());
+  return fill;
+}
+
+void Store::forget_fill(Fill* fill) {
+  MutexLock lock(fills_mutex_);
+  const auto at = std::find(fills_.begin(), fills_.end(), fill);
+  MR_ASSERT(at != fills_.end());
+  *at = fills_.back();
+  fills_.pop_back();
+}
+
+void Store::relieve_fills(void* self) {
+  auto* store = static_cast<Store*>(self);
+  MutexLock lock(store->fills_mutex_);
+  for (Fill* fill : store->fills_) fill->relieve();
+}
+
+bool Store::offer(const Ref<MemoryRecord>& record) {
+  if (!staging_) return false;
+  if (staging_->offer(record)) return true;
+  Counters::add(counters_.writes_dropped);
+  return false;
+}
+
+Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head) {
+  const Result<HeadView> view = decode_head(head);
+  if (!view.ok()) return Status(Code::invalid, view.status().message());
+  if (record->key.size() + head.size() > Fill::kMaximumKeyAndHead) {
+    return Status(Code::invalid, "the refreshed head is too large to store");
+  }
+  auto refreshed = Ref<MemoryRecord>::adopt(new MemoryRecord());
+  refreshed->header = record->header;
+  refreshed->header.meta_length = static_cast<uint32_t>(head.size());
+  refreshed->key = record->key;
+  PageRef cell = pool_->allocate(head.size());
+  if (!cell) return Status(Code::again, "no free page for a refreshed head");
+  std::memcpy(cell.data(), head.data(), head.size());
+  refreshed->head = PageSpan{std::move(cell), 0, static_cast<uint32_t>(head.size())};
+  for (const PageSpan& span : record->body) refreshed->body.push_back(span.share());
+  refreshed->seal();
+  tier_.publish(refreshed);
+  offer(refreshed);
+  return Status();
+}
+
+void Store::purge_key(const std::string& primary_key) {
+  Counters::add(counters_.purges);
+  const Sequence sequence = birth_.fetch_add(1) + 1;
+  const KeyHash hash = hash_of(primary_key);
+  {
+    MutexLock lock(fills_mutex_);
+    for (Fill* fill : fills_) {
+      if (fill->primary_hash() == hash) fill->purge();
+    }
+  }
+  IndexHit hits[Index::kMaximumHits];
+  const bool known = peek_head(hash, primary_key).get() != nullptr ||
+                     (index_ && index_->lookup(hash.low, hits) > 0);
+  if (staging_) staging_->cancel(hash);
+  if (index_) index_->remove_heads(hash.low);
+  tier_.remove(hash);
+  // Nothing of this key: nothing to write, so that requests to random URLs cost no disk.
+  if (!known || !staging_) return;
+  RecordHeader header;
+  header.kind = RecordKind::tombstone;
+  header.birth = sequence;
+  header.hash = hash;
+  header.object_length = 0;
+  header.created_ms = clock_ms();
+  header.key_length = static_cast<uint32_t>(primary_key.size());
+  const Ref<MemoryRecord> tombstone =
+      copy_record(*pool_, header, primary_key, Bytes(), std::span<const Bytes>());
+  if (tombstone) offer(tombstone);
+}
+
+Result<Ref<MemoryRecord>> Store::adopt(Bytes bytes, const KeyHash& hash, const std::string& key) {
+  const Result<RecordView> decoded = decode_record(bytes);
+  if (!decoded.ok()) return Status(Code::corrupt, decoded.status().message());
+  const RecordView& view = decoded.value();
+  const std::string_view stored(reinterpret_cast<const char*>(view.key.data()), view.key.size());
+  if (!(view.header.hash == hash) || stored != key) {
+    return Status(Code::not_found, "the file holds another key's record");
+  }
+  const ByteCount distance = record_body_distance(view.header);
+  if (bytes.size() < distance + view.header.body_length) {
+    return Status(Code::corrupt, "the file is shorter than its record");
+  }
+  const Bytes body = bytes.subspan(distance, view.header.body_length);
+  for (uint32_t block = 0; block < body_block_count(view.header); block++) {
+    const ByteCount begin = ByteCount{block} * kPageSize;
+    const Bytes part = body.subspan(begin, std::min(kPageSize, body.size() - begin));
+    if (crc32c(part) != view.block_crc(block)) {
+      return Status(Code::corrupt, "a body does not match its checksum");
+    }
+  }
+  if (view.header.kind != RecordKind::chunk && !decode_head(view.meta).ok()) {
+    return Status(Code::corrupt, "a stored head does not decode");
+  }
+  std::vector<Bytes> parts;
+  if (!body.empty()) parts.push_back(body);
+  Ref<MemoryRecord> record = copy_record(*pool_, view.header, key, view.meta, parts);
+  if (!record) return Status(Code::again, "no free page for a record");
+  tier_.publish(record);
+  return record;
+}
+
+}  // namespace millrace

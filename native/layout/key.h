@@ -1,0 +1,49 @@
+// The canonical key of a request and of a variant: one implementation for lanes and TypeScript. Pure.
+//
+//   primary:  scheme "://" host [":" port] target            for example http://example.com/a?b=c
+//   variant:  primary "\n" name ":" value "\n" name ...       name lower case, in the head's sorted order
+//
+// The host is lower-cased, a trailing dot and the scheme's default port are removed; the target is taken
+// as received (two different queries are two keys) except for what the route's key rules say.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "base/units.h"
+
+namespace millrace {
+
+// What a route may change about the key. The default changes nothing.
+struct KeyRules {
+  enum class Query : uint8_t { keep, drop, only, without };
+  Query query = Query::keep;
+  std::vector<std::string> query_names;  // for only / without: compared byte for byte, undecoded
+  bool sort_query = false;               // stable sort by raw "name=value" text
+  std::string host;                      // not empty: replaces host and port (mirrors share one entry)
+};
+
+struct RequestTarget {
+  std::string_view scheme;  // "http" or "https"
+  std::string_view host;    // Host as received, port included; IPv6 in brackets
+  std::string_view target;  // origin form: "/path?query"
+};
+
+// invalid: empty or malformed host (control bytes, space, '/', '@', '?', '#', bad port, unbalanced
+// bracket), a target that does not begin with '/' or holds control bytes or a space, or a key longer
+// than kMaximumKeyLength.
+Result<std::string> canonical_key(const RequestTarget& request, const KeyRules& rules);
+
+struct Field {
+  std::string_view name;
+  std::string_view value;
+};
+
+// `vary` as in HeadView ("name\0name\0"); several lines of one field are joined by ", "; white space
+// around commas of the joined value is removed; an absent field is written without ':' so that absent
+// matches only absent. Values of accept-encoding and accept-language are also lower-cased.
+Result<std::string> variant_key(std::string_view primary, Bytes vary, std::span<const Field> fields);
+
+}  // namespace millrace

@@ -1,0 +1,81 @@
+// Records: what a segment is filled with. A fixed header, a CRC32C per 64 KiB block of the body, key and
+// meta (the stored HTTP head), then the body. Pure encode, decode and placement; fuzzed as hostile input.
+//
+//   | fixed 128 B | block CRCs 4 B each | key | meta | zero padding to 512 B | body ... | padding to 512 B |
+//
+// A body of 16 KiB or more starts on a 4096 boundary and its header ends exactly there; a record of at
+// most 4096 bytes never straddles a 4 KiB page; everything else is packed at 512 B.
+#pragma once
+
+#include "base/status.h"
+#include "base/units.h"
+
+namespace millrace {
+
+enum class RecordKind : uint8_t {
+  single = 1,  // head and whole body of an object of at most one chunk
+  head = 2,    // head of an object whose body lies in chunk records
+  chunk = 3,   // one body part; no key, no meta
+  tombstone = 4,  // key only: everything older of this key is gone (recovery must not bring it back)
+};
+
+inline constexpr ByteCount kRecordFixedSize = 128;
+inline constexpr ByteCount kAlignedBodyThreshold = 16 * kKiB;
+inline constexpr ByteCount kMaximumKeyLength = 16 * kKiB;
+inline constexpr ByteCount kMaximumMetaLength = 128 * kKiB;
+inline constexpr uint64_t kUnknownLength = ~uint64_t{0};
+
+struct RecordHeader {
+  RecordKind kind = RecordKind::single;
+  uint8_t flags = 0;             // no flags are defined in format 1.0; must be zero
+  uint8_t chunk_shift = 20;      // log2 of the chunk size
+  Sequence segment_sequence = 0; // rejects leftovers of the previous lap
+  Sequence birth = 0;            // the global sequence when the origin request was sent
+  KeyHash hash{};                // of the record: object hash for single, head and tombstone
+  uint64_t incarnation = 0;      // version of the object; a chunk never answers for another one
+  uint32_t chunk_number = 0;
+  uint32_t interval_begin = 0;   // first byte of the chunk that the body holds; multiple of kPageSize
+  uint32_t interval_end = 0;     // one past the last; body_length == interval_end - interval_begin
+  uint64_t object_length = kUnknownLength;
+  uint64_t created_ms = 0;
+  uint64_t expires_ms = 0;       // hint for reclaim
+  uint32_t key_length = 0;
+  uint32_t meta_length = 0;
+  uint32_t body_length = 0;      // raw bytes of the body, at most kChunkSize
+  uint32_t stored_length = 0;    // bytes on the device; equal to body_length in format 1.0
+};
+
+// Number of 64 KiB blocks of the stored body.
+uint32_t body_block_count(const RecordHeader& header);
+// Fixed part + block CRCs + key + meta, not padded.
+ByteCount record_header_bytes(const RecordHeader& header);
+// The same padded to kRecordGrain: the distance from the record's start to its body.
+ByteCount record_body_distance(const RecordHeader& header);
+// Start to end of body, padded to kRecordGrain.
+ByteCount record_length(const RecordHeader& header);
+
+// Where a record goes when the write head stands at `write_offset` (relative to the segment's start,
+// which is 4096-aligned): the smallest start >= write_offset that obeys the rules above.
+ByteOffset place_record(ByteOffset write_offset, const RecordHeader& header);
+
+// Fills `out` (record_body_distance(header) bytes): fixed part, CRCs, key, meta, zero padding, header CRC.
+void encode_record_header(const RecordHeader& header, std::span<const uint32_t> block_crcs, Bytes key,
+                          Bytes meta, MutableBytes out);
+
+// How many bytes (record_body_distance) must be read before decode_record can work; checks magic, kind
+// and the length fields only. not_found: no magic. corrupt: impossible fields.
+Result<ByteCount> peek_record_distance(Bytes fixed_part);
+
+struct RecordView {
+  RecordHeader header{};
+  Bytes block_crcs;  // 4 bytes each, little endian
+  Bytes key;
+  Bytes meta;
+  uint32_t block_crc(uint32_t block) const;
+};
+
+// `bytes` begins at the record's start and holds at least record_body_distance bytes. Checks everything,
+// the CRC last. The view points into `bytes`.
+Result<RecordView> decode_record(Bytes bytes);
+
+}  // namespace millrace

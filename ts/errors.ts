@@ -1,0 +1,85 @@
+// Every error that leaves millrace: a stable code, where it came from, and whether trying again can help.
+// No messages are made here; whoever throws writes the sentence for the person who reads it.
+
+export type ErrorSource = 'client' | 'upstream' | 'store' | 'config' | 'internal';
+
+/** Suffix of `ERR_MILLRACE_...`. The STORE_ codes mirror native/base/status-codes.inc. */
+export type ErrorCode =
+  | 'STORE_NOT_FOUND'
+  | 'STORE_CORRUPT_RECORD'
+  | 'STORE_IO'
+  | 'STORE_OVERLOADED'
+  | 'STORE_NO_SPACE'
+  | 'STORE_CLOSED'
+  | 'STORE_INVALID'
+  | 'STORE_FOREIGN_DEVICE'
+  | 'STORE_BUSY'
+  | 'STORE_MISSING_DEVICE'
+  | 'STORE_PERMISSION'
+  | 'UNSUPPORTED_PLATFORM'
+  | 'UPSTREAM_REFUSED'
+  | 'UPSTREAM_DNS'
+  | 'UPSTREAM_TIMEOUT'
+  | 'UPSTREAM_RESET'
+  | 'UPSTREAM_TRUNCATED'
+  | 'UPSTREAM_PROTOCOL'
+  | 'UPSTREAM_VALIDATOR_CHANGED'
+  | 'CLIENT_ABORTED'
+  | 'CLIENT_BAD_REQUEST'
+  | 'CLIENT_LOOP'
+  | 'CLIENT_ONLY_IF_CACHED'
+  | 'CLIENT_NO_ROUTE'
+  | 'CONFIG_INVALID'
+  | 'CONFIG_UNREADABLE'
+  | 'LISTEN_FAILED'
+  | 'ADDON_MISSING'
+  | 'INTERNAL';
+
+export interface ErrorDetails {
+  readonly cause?: unknown;
+  readonly retryable?: boolean;
+}
+
+export class MillraceError extends Error {
+  readonly code: `ERR_MILLRACE_${ErrorCode}`;
+  readonly source: ErrorSource;
+  readonly retryable: boolean;
+
+  constructor(source: ErrorSource, code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = new.target.name;
+    this.code = `ERR_MILLRACE_${code}`;
+    this.source = source;
+    this.retryable = details.retryable ?? false;
+  }
+}
+
+export class StoreError extends MillraceError {
+  constructor(code: ErrorCode, message: string, details?: ErrorDetails) {
+    super('store', code, message, details);
+  }
+}
+
+export class UpstreamError extends MillraceError {
+  constructor(code: ErrorCode, message: string, details?: ErrorDetails) {
+    super('upstream', code, message, details);
+  }
+}
+
+export class ClientError extends MillraceError {
+  constructor(code: ErrorCode, message: string, details?: ErrorDetails) {
+    super('client', code, message, details);
+  }
+}
+
+export class ConfigError extends MillraceError {
+  constructor(code: ErrorCode, message: string, details?: ErrorDetails) {
+    super('config', code, message, details);
+  }
+}
+
+export class InternalError extends MillraceError {
+  constructor(code: ErrorCode, message: string, details?: ErrorDetails) {
+    super('internal', code, message, details);
+  }
+}

@@ -1,0 +1,112 @@
+// The addon's exports as TypeScript sees them: the twin of native/addon. Numbers named handle, token and
+// words are what the C++ headers say; nobody outside ts/native and ts/store uses this file.
+
+export interface NativeRoutes {
+  match(method: string, host: string, target: string): number;
+  /** Throws RangeError with the reason. */
+  key(route: number, scheme: string, host: string, target: string): string;
+}
+
+/** Results below zero are not handles. */
+export const nativePending = -1;
+export const pollWait = -1;
+export const pollEnd = -2;
+export const pollFailed = -3;
+export const pollBehind = -4;
+
+/** fillAppend: why the producer should pause. */
+export const pauseNone = 0;
+export const pauseLaggard = 4;
+
+/** [lease, buffer, lease, buffer, ...]; lease 0 is a copy that nobody need release. */
+export type LeaseList = (number | Buffer)[];
+
+export interface NativeStore {
+  /** Place of this handle in the environment, for closeStore. */
+  readonly session: number;
+  find(token: number, key: string): number;
+  findVariant(token: number, marker: number, key: string): number;
+  head(object: number): Buffer;
+  read(token: number, object: number, offset: number, length: number): number;
+  takePages(result: number): LeaseList | undefined;
+  release(lease: number, buffer: Uint8Array): void;
+  closeObject(object: number): void;
+  refresh(object: number, head: Uint8Array): void;
+  purgeKey(key: string): void;
+
+  beginFill(token: number, primaryKey: string): number;
+  fillBegin(fill: number, key: string, head: Uint8Array, bodyLength: number, keep: boolean): void;
+  fillAppend(fill: number, bytes: Uint8Array, from: number): number;
+  fillFinish(fill: number): void;
+  fillFail(fill: number): void;
+  fillDropLaggards(fill: number): void;
+  fillRead(token: number, fill: number, offset: number, length: number): number;
+  closeFill(fill: number): void;
+  follow(fill: number, token: number, offset: number): number;
+  poll(follower: number, maximum: number): number;
+  skipTo(follower: number, offset: number): void;
+  unfollow(follower: number): void;
+
+  attachPolicy(token: number, headroom: number): ArrayBuffer[] | null;
+  takeEvents(out: Uint32Array): number;
+  evict(pairs: Uint32Array, count: number): void;
+  memoryUsed(): number;
+
+  onStaged(token: number): void;
+  takeStaged(): (number | string | boolean | Buffer)[] | null;
+  settleStaged(staged: number): boolean;
+  recordName(key: string): string;
+  chunkName(object: number, fill: number, chunk: number): string | undefined;
+  adopt(key: string, bytes: Uint8Array): number;
+  adoptChunk(
+    object: number,
+    fill: number,
+    chunk: number,
+    bytes: Uint8Array,
+    skip: number,
+    length: number,
+  ): number;
+  stats(): Record<string, number | string | boolean>;
+}
+
+export interface Addon {
+  /** Once per environment: the words that completions are delivered in. */
+  start(onBatch: (count: number) => void): Uint32Array;
+  /** Moves waiting completions into the words; returns how many. */
+  take(): number;
+  /** Keeps the event loop alive while operations are under way. */
+  hold(held: boolean): void;
+  openStore(
+    token: number,
+    path: string,
+    direct: boolean,
+    memoryLimit: number,
+    l1Budget: number,
+    indexMemoryLimit: number,
+    poison: boolean,
+    externalTier: boolean,
+    hashKey: Uint8Array,
+  ): number;
+  takeStore(handle: number): NativeStore;
+  closeStore(token: number, session: number): void;
+  format(
+    token: number,
+    path: string,
+    direct: boolean,
+    blockSize: number,
+    zeroFill: boolean,
+    force: boolean,
+    createSize: number,
+  ): number;
+  formatProgress(handle: number): [number, number] | undefined;
+  takeFormat(handle: number): { size: number; direct: boolean };
+  readonly Routes: new (routes: string[][]) => NativeRoutes;
+  variantKey(primary: string, varyNames: string, fields: readonly string[]): string;
+}
+
+/** What error_of (native/addon/arguments.h) puts on an Error. */
+export interface NativeFailure extends Error {
+  readonly status: number;
+  readonly errno: number;
+  readonly found?: string;
+}

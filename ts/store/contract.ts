@@ -1,0 +1,129 @@
+// The store as the proxy sees it: memory tier, disk tier and running fills behind one shape. The bytes of
+// record stay in native memory; what JavaScript holds are leases. Implemented by ts/store/store.ts over
+// the addon. Everything here is called on one JavaScript thread.
+
+import type { Head } from './entry.js';
+
+/** Flat list name, value, name, value, ... as received; latin1 text, order and duplicates kept. */
+export type RawFields = readonly string[];
+
+/**
+ * Bytes on loan from a native page. `bytes` is valid until `release()`, which detaches it: its length is
+ * 0 afterwards. Release in the callback of the write that sends it, or when that socket closes.
+ */
+export interface Lease {
+  readonly bytes: Uint8Array;
+  /** Idempotent. */
+  release(): void;
+}
+
+/** Where the bytes of a stored object came from. */
+export type Tier = 'memory' | 'disk';
+
+/** One stored version of an object, pinned against purge races by its birth. Close it when done. */
+export interface StoredObject {
+  /** Key of the stored record: the primary key, or the variant's. */
+  readonly key: string;
+  readonly head: Head;
+  readonly tier: Tier;
+  /**
+   * Leases that cover body bytes [offset, offset + n), 1 <= n <= length, in order, at most one chunk.
+   * Rejects with StoreError `STORE_NOT_FOUND` where the part is not stored (any more),
+   * `STORE_CORRUPT_RECORD` where it does not match its checksum (the record is dropped), `STORE_IO`.
+   */
+  read(offset: number, length: number): Promise<Lease[]> | Lease[];
+  close(): void;
+}
+
+export type FollowerRead =
+  | { readonly kind: 'data'; readonly offset: number; readonly leases: Lease[] }
+  /** Every byte was read and the fill is complete. */
+  | { readonly kind: 'end' }
+  /** The fill broke; the reason is its `failure`. */
+  | { readonly kind: 'failed' }
+  /** The fill's window has moved past this follower: read from `Fill.readStored` or the origin. */
+  | { readonly kind: 'behind'; readonly offset: number };
+
+/** A reader of a running fill with a cursor of its own. */
+export interface Follower {
+  /** Next body byte this follower will get. */
+  readonly cursor: number;
+  /** Bytes from the cursor on, at once or as soon as some exist. One call at a time. */
+  next(maximumBytes: number): FollowerRead | Promise<FollowerRead>;
+  /** Moves the cursor forward after bytes were had from elsewhere (store or origin). */
+  skipTo(offset: number): void;
+  close(): void;
+}
+
+export interface FillHead {
+  /** Encoded by encodeHead (ts/store/entry.ts). */
+  readonly head: Uint8Array;
+  /** Body length if the origin's framing tells it. */
+  readonly bodyLength: number | null;
+  /** False: nothing of it is kept; its one reader paces the producer. */
+  readonly store: boolean;
+  /** Request fields, for the variant key where the head names Vary fields. */
+  readonly requestFields: RawFields;
+}
+
+/**
+ * A running fill: one producer, any number of followers. States: waiting (no head yet), running,
+ * complete, failed. Its birth is taken when it is made, so that a purge during the fill wins.
+ */
+export interface Fill {
+  readonly primaryKey: string;
+  /** Bytes that the producer has appended. */
+  readonly produced: number;
+  /** Leaves the state waiting. */
+  begin(head: FillHead): void;
+  /**
+   * Copies bytes into native pages and wakes followers. Returns false when the producer should pause;
+   * `onResume` is called when it may go on (bytes already given are kept either way). The producer is
+   * paused only when pages run out, when the one reader of an unstored body is a window behind, or when
+   * the disk is behind while every follower has bytes in hand.
+   */
+  append(bytes: Uint8Array): boolean;
+  onResume: () => void;
+  /** The body is whole. Publishes the last records; from now on lookup() finds the object. */
+  finish(): void;
+  /** The body broke off. Nothing of it is found by lookup(). Followers get 'failed' after what exists. */
+  fail(reason: Error): void;
+  readonly failure: Error | null;
+  follow(offset: number): Follower;
+  readonly followers: number;
+  /** Bytes of this very version from memory tier or disk; null where they are not stored. */
+  readStored(offset: number, length: number): Promise<Lease[] | null>;
+  /** True while a laggard could not be served from the store and only the window has its bytes. */
+  close(): void;
+}
+
+export interface StoreStats {
+  readonly [counter: string]: number | string | boolean;
+}
+
+export interface KeyParts {
+  readonly scheme: 'http' | 'https';
+  /** Host as received, with port. */
+  readonly host: string;
+  /** Origin form, as received. */
+  readonly target: string;
+}
+
+export interface CacheStore {
+  /** Number of the first route that matches, or -1. Host and target as received. */
+  route(method: string, host: string, target: string): number;
+  /** Canonical primary key under that route's key rules. Throws a RangeError with the reason. */
+  key(route: number, parts: KeyParts): string;
+  /** The stored object for this key and these request fields, at once where memory has its head. */
+  lookup(key: string, fields: RawFields): StoredObject | null | Promise<StoredObject | null>;
+  /** The variant key that these request fields select under these Vary names (lower case, sorted). */
+  variantKey(key: string, varyNames: readonly string[], fields: RawFields): string;
+  beginFill(primaryKey: string): Fill;
+  /** Replaces the head of a stored object after a 304; body and version stay. */
+  refresh(object: StoredObject, head: Uint8Array): void;
+  /** Removes every variant of the primary key, in memory, on disk and in running fills (hard). */
+  purgeKey(primaryKey: string): void;
+  stats(): StoreStats;
+  /** Flushes what is buffered, seals, marks the device clean, joins the threads. */
+  close(): Promise<void>;
+}

@@ -9,6 +9,7 @@
 #include "addon/session.h"
 #include "addon/store-wrap.h"
 #include "addon/tasks.h"
+#include "base/random.h"
 #include "engine/format.h"
 #include "engine/registry.h"
 
@@ -81,6 +82,9 @@ class FormatTask final : public Task {
 };
 
 struct Environment {
+  explicit Environment(Napi::Env environment) : env(environment) {}
+
+  const Napi::Env env;
   Ref<Completions> completions;
   Tasks tasks;
   HandleTable<Ref<OpenTask>> opening;
@@ -108,6 +112,8 @@ struct Environment {
 
 void close_environment(void* data) {
   auto* environment = static_cast<Environment*>(data);
+  // Detaching views needs handles, and no JavaScript frame provides a scope any more.
+  const Napi::HandleScope scope(environment->env);
   environment->close();
 }
 
@@ -122,7 +128,7 @@ Napi::Value start(const Napi::CallbackInfo& info) {
     return Napi::Value();
   }
   environment.completions = Completions::create(info.Env(), info[0].As<Napi::Function>());
-  return environment.completions->words(info.Env());
+  return environment.completions->words();
 }
 
 // take(): number of reports that were moved into the words.
@@ -140,7 +146,7 @@ Napi::Value hold(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// openStore(token, path or "", direct, memoryLimit, l1Budget, indexMemoryLimit, poison, external tier,
+// openStore(token, path or "", direct, memoryLimit, l1Budget, indexMemoryLimit, poison, external life,
 // hash key): handle for takeStore.
 Napi::Value open_store(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
@@ -154,7 +160,7 @@ Napi::Value open_store(const Napi::CallbackInfo& info) {
   options.l1_budget = arguments.whole();
   options.index_memory_limit = arguments.whole();
   options.poison_pages = arguments.boolean();
-  options.external_tier = arguments.boolean();
+  options.external_life = arguments.u32();
   const Bytes key = arguments.bytes();
   if (!arguments.ok()) return Napi::Value();
   constexpr ByteCount kSmallestMemory = 32 * kMiB;
@@ -274,7 +280,7 @@ Napi::Value take_format(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
-  auto* environment = new Environment();
+  auto* environment = new Environment(env);
   environment->store_constructor = Napi::Persistent(StoreWrap::define(env));
   env.SetInstanceData<Environment>(environment);
   napi_add_env_cleanup_hook(env, &close_environment, environment);

@@ -37,7 +37,7 @@ class Completions final : public CompletionSink {
   // are waiting and need not wait for the event loop.
   uint32_t take();
   bool waiting() const { return waiting_.load(std::memory_order_acquire); }
-  Napi::Value words(Napi::Env env) { return words_.Value(); }
+  Napi::Value words() { return words_.Value(); }
   // JS thread: keeps the process alive while operations are under way.
   void hold(bool hold);
   // JS thread, at the end of the environment: nothing is delivered afterwards.

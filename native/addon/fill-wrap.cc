@@ -12,7 +12,7 @@ constexpr int32_t kPollFailed = -3;
 constexpr int32_t kPollBehind = -4;
 }  // namespace
 
-Fill* StoreWrap::fill_of(Arguments& arguments, Ref<Fill>* keep) {
+Fill* StoreWrap::fill_of(Arguments& arguments, millrace::Ref<Fill>* keep) {
   FillEntry* entry = session_->fills.find(arguments.u32());
   if (entry == nullptr) return nullptr;
   *keep = entry->fill;
@@ -30,7 +30,7 @@ Napi::Value StoreWrap::begin_fill(Info info) {
   const uint32_t token = arguments.u32();
   std::string key = arguments.latin1();
   if (!arguments.ok()) return Napi::Value();
-  Ref<Fill> fill = session_->store().begin_fill(std::move(key), session_->notice(token));
+  millrace::Ref<Fill> fill = session_->store().begin_fill(std::move(key), session_->notice(token));
   return number(info, session_->fills.add(FillEntry{std::move(fill)}));
 }
 
@@ -38,7 +38,7 @@ Napi::Value StoreWrap::begin_fill(Info info) {
 Napi::Value StoreWrap::fill_begin(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
-  Ref<Fill> keep_alive;
+  millrace::Ref<Fill> keep_alive;
   Fill* fill = fill_of(arguments, &keep_alive);
   FillHead head;
   head.key = arguments.latin1();
@@ -56,7 +56,7 @@ Napi::Value StoreWrap::fill_begin(Info info) {
 Napi::Value StoreWrap::fill_append(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
-  Ref<Fill> keep_alive;
+  millrace::Ref<Fill> keep_alive;
   Fill* fill = fill_of(arguments, &keep_alive);
   const Bytes bytes = arguments.bytes();
   const uint64_t from = arguments.whole();
@@ -70,7 +70,7 @@ Napi::Value StoreWrap::fill_append(Info info) {
 Napi::Value StoreWrap::fill_finish(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
-  Ref<Fill> keep_alive;
+  millrace::Ref<Fill> keep_alive;
   Fill* fill = fill_of(arguments, &keep_alive);
   if (!arguments.ok() || fill == nullptr) return info.Env().Undefined();
   const Status status = fill->finish();
@@ -81,7 +81,7 @@ Napi::Value StoreWrap::fill_finish(Info info) {
 Napi::Value StoreWrap::fill_fail(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
-  Ref<Fill> keep_alive;
+  millrace::Ref<Fill> keep_alive;
   Fill* fill = fill_of(arguments, &keep_alive);
   if (arguments.ok() && fill != nullptr) fill->fail();
   return info.Env().Undefined();
@@ -90,7 +90,7 @@ Napi::Value StoreWrap::fill_fail(Info info) {
 Napi::Value StoreWrap::fill_drop_laggards(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
-  Ref<Fill> keep_alive;
+  millrace::Ref<Fill> keep_alive;
   Fill* fill = fill_of(arguments, &keep_alive);
   if (arguments.ok() && fill != nullptr) fill->drop_laggards();
   return info.Env().Undefined();
@@ -101,7 +101,7 @@ Napi::Value StoreWrap::fill_read(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
   const uint32_t token = arguments.u32();
-  Ref<Fill> keep_alive;
+  millrace::Ref<Fill> keep_alive;
   Fill* fill = fill_of(arguments, &keep_alive);
   const uint64_t offset = arguments.whole();
   const uint64_t length = arguments.whole();
@@ -131,7 +131,7 @@ Napi::Value StoreWrap::close_fill(Info info) {
 Napi::Value StoreWrap::follow(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
-  Ref<Fill> fill;
+  millrace::Ref<Fill> fill;
   Fill* found = fill_of(arguments, &fill);
   const uint32_t token = arguments.u32();
   const uint64_t offset = arguments.whole();

@@ -46,7 +46,7 @@ class RoutesWrap final : public Napi::ObjectWrap<RoutesWrap> {
       Napi::TypeError::New(info.Env(), "Routes takes an array of arrays of seven strings")
           .ThrowAsJavaScriptException();
     }
-    table_ = Ref<RouteTable>::adopt(new RouteTable(std::move(routes)));
+    table_ = millrace::Ref<RouteTable>::adopt(new RouteTable(std::move(routes)));
   }
 
  private:
@@ -100,7 +100,7 @@ class RoutesWrap final : public Napi::ObjectWrap<RoutesWrap> {
     return js_latin1(info.Env(), key.value());
   }
 
-  Ref<RouteTable> table_;
+  millrace::Ref<RouteTable> table_;
 };
 
 // variantKey(primary, "name\0name\0", [name, value, ...]); throws a RangeError with the reason.

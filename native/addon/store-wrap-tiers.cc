@@ -133,7 +133,7 @@ Napi::Value StoreWrap::take_staged(Info info) {
   Staging* staging = session_->store().staging();
   if (staging == nullptr) return info.Env().Null();
   for (;;) {
-    Ref<MemoryRecord> record = staging->take(0);
+    millrace::Ref<MemoryRecord> record = staging->take(0);
     if (!record) return info.Env().Null();
     if (!staging->is_current(record)) {
       staging->settle(record);
@@ -166,7 +166,7 @@ Napi::Value StoreWrap::settle_staged(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
   const uint32_t handle = arguments.u32();
-  Ref<MemoryRecord>* found = session_->staged.find(handle);
+  millrace::Ref<MemoryRecord>* found = session_->staged.find(handle);
   if (!arguments.ok() || found == nullptr) return Napi::Boolean::New(info.Env(), false);
   const bool wanted = session_->store().staging()->settle(*found);
   session_->staged.remove(handle);
@@ -190,7 +190,7 @@ Napi::Value StoreWrap::chunk_name(Info info) {
   const uint32_t chunk = arguments.u32();
   if (!arguments.ok()) return Napi::Value();
   Store& store = session_->store();
-  if (Ref<MemoryRecord>* record = session_->objects.find(object)) {
+  if (millrace::Ref<MemoryRecord>* record = session_->objects.find(object)) {
     const RecordHeader& header = (*record)->header;
     return Napi::String::New(info.Env(),
                              hex_of(store.chunk_hash(header.hash, header.incarnation, chunk)));
@@ -211,7 +211,7 @@ Napi::Value StoreWrap::adopt(Info info) {
   const Bytes bytes = arguments.bytes();
   if (!arguments.ok()) return Napi::Value();
   Store& store = session_->store();
-  Result<Ref<MemoryRecord>> record = store.adopt(bytes, store.hash_of(key), key);
+  Result<millrace::Ref<MemoryRecord>> record = store.adopt(bytes, store.hash_of(key), key);
   if (!record.ok()) {
     if (record.status().code() == Code::not_found) return number(info, kMiss);
     error_of(info.Env(), record.status()).ThrowAsJavaScriptException();
@@ -236,7 +236,7 @@ Napi::Value StoreWrap::adopt_chunk(Info info) {
   Store& store = session_->store();
   KeyHash hash{};
   uint64_t incarnation = 0;
-  if (Ref<MemoryRecord>* record = session_->objects.find(object)) {
+  if (millrace::Ref<MemoryRecord>* record = session_->objects.find(object)) {
     incarnation = (*record)->header.incarnation;
     hash = store.chunk_hash((*record)->header.hash, incarnation, chunk);
   } else if (FillEntry* entry = session_->fills.find(fill)) {
@@ -245,7 +245,7 @@ Napi::Value StoreWrap::adopt_chunk(Info info) {
   } else {
     return number(info, kMiss);
   }
-  Result<Ref<MemoryRecord>> record = store.adopt(bytes, hash, std::string());
+  Result<millrace::Ref<MemoryRecord>> record = store.adopt(bytes, hash, std::string());
   if (!record.ok()) {
     if (record.status().code() == Code::not_found) return number(info, kMiss);
     error_of(info.Env(), record.status()).ThrowAsJavaScriptException();

@@ -54,8 +54,8 @@ bool StoreWrap::usable(Info info) {
   return false;
 }
 
-MemoryRecord* StoreWrap::object_of(Arguments& arguments, Ref<MemoryRecord>* keep) {
-  Ref<MemoryRecord>* found = session_->objects.find(arguments.u32());
+MemoryRecord* StoreWrap::object_of(Arguments& arguments, millrace::Ref<MemoryRecord>* keep) {
+  millrace::Ref<MemoryRecord>* found = session_->objects.find(arguments.u32());
   if (found == nullptr) return nullptr;
   *keep = *found;
   return keep->get();
@@ -66,7 +66,7 @@ Napi::Value StoreWrap::find_from(Info info, uint32_t token, const std::string& k
   auto payload = std::make_unique<RecordPayload>();
   payload->session = session_;
   payload->token = token;
-  Ref<MemoryRecord> record;
+  millrace::Ref<MemoryRecord> record;
   RecordPayload* context = payload.release();
   switch (session_->store().find(key, minimum_birth, &record, &RecordPayload::done, context)) {
     case Found::pending:
@@ -96,7 +96,7 @@ Napi::Value StoreWrap::find_variant(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
   const uint32_t token = arguments.u32();
-  Ref<MemoryRecord> marker;
+  millrace::Ref<MemoryRecord> marker;
   const MemoryRecord* found = object_of(arguments, &marker);
   const std::string key = arguments.latin1();
   if (!arguments.ok()) return Napi::Value();
@@ -108,7 +108,7 @@ Napi::Value StoreWrap::find_variant(Info info) {
 Napi::Value StoreWrap::head(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
-  Ref<MemoryRecord> keep;
+  millrace::Ref<MemoryRecord> keep;
   const MemoryRecord* record = object_of(arguments, &keep);
   if (!arguments.ok() || record == nullptr) return info.Env().Undefined();
   const Bytes head = record->head_bytes();
@@ -144,7 +144,7 @@ Napi::Value StoreWrap::read(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
   const uint32_t token = arguments.u32();
-  Ref<MemoryRecord> keep;
+  millrace::Ref<MemoryRecord> keep;
   const MemoryRecord* record = object_of(arguments, &keep);
   const uint64_t offset = arguments.whole();
   const uint64_t length = arguments.whole();
@@ -217,7 +217,7 @@ Napi::Value StoreWrap::close_object(Info info) {
 Napi::Value StoreWrap::refresh(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
-  Ref<MemoryRecord> keep;
+  millrace::Ref<MemoryRecord> keep;
   const MemoryRecord* record = object_of(arguments, &keep);
   const Bytes head = arguments.bytes();
   if (!arguments.ok() || record == nullptr) return info.Env().Undefined();

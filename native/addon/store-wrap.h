@@ -15,7 +15,7 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit StoreWrap(const Napi::CallbackInfo& info);
-  void attach(Ref<Session> session) { session_ = std::move(session); }
+  void attach(millrace::Ref<Session> session) { session_ = std::move(session); }
 
  private:
   using Info = const Napi::CallbackInfo&;
@@ -27,7 +27,7 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value find_from(Info info, uint32_t token, const std::string& key, Sequence minimum_birth);
   Napi::Value give_spans(Info info, std::vector<PageSpan> spans);
   Napi::Value read_range(Info info, uint32_t token, const Store::BodyRange& range);
-  MemoryRecord* object_of(Arguments& arguments, Ref<MemoryRecord>* keep);
+  MemoryRecord* object_of(Arguments& arguments, millrace::Ref<MemoryRecord>* keep);
 
   // store-wrap.cc
   Napi::Value find(Info info);
@@ -54,7 +54,7 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value adopt_chunk(Info info);
   Napi::Value stats(Info info);
   // fill-wrap.cc
-  Fill* fill_of(Arguments& arguments, Ref<Fill>* keep);
+  Fill* fill_of(Arguments& arguments, millrace::Ref<Fill>* keep);
   FollowerEntry* follower_of(Arguments& arguments);
   Napi::Value begin_fill(Info info);
   Napi::Value fill_begin(Info info);
@@ -69,7 +69,7 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value skip_to(Info info);
   Napi::Value unfollow(Info info);
 
-  Ref<Session> session_;
+  millrace::Ref<Session> session_;
 };
 
 }  // namespace millrace

@@ -1,31 +1,14 @@
 // The format command's work. See format.h.
 #include "engine/format.h"
 
-#include <fcntl.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "base/random.h"
 #include "device/posix-device.h"
 #include "engine/aligned-buffer.h"
 #include "engine/recovery.h"
 
 namespace millrace {
-
-Status fill_random(MutableBytes out) {
-  const int file = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-  if (file < 0) return Status(Code::io, "cannot open /dev/urandom", errno);
-  size_t done = 0;
-  while (done < out.size()) {
-    const ssize_t count = read(file, out.data() + done, out.size() - done);
-    if (count <= 0) {
-      close(file);
-      return Status(Code::io, "cannot read /dev/urandom", errno);
-    }
-    done += static_cast<size_t>(count);
-  }
-  close(file);
-  return Status();
-}
 
 Status format_device(Device& device, const FormatOptions& options, FormatReport* report,
                      std::atomic<uint64_t>* progress, const std::atomic<bool>* cancel) {

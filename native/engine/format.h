@@ -27,7 +27,4 @@ struct FormatReport {
 Status format_device(Device& device, const FormatOptions& options, FormatReport* report,
                      std::atomic<uint64_t>* progress, const std::atomic<bool>* cancel);
 
-// Fills `out` from the kernel's random source.
-Status fill_random(MutableBytes out);
-
 }  // namespace millrace

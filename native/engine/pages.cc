@@ -19,13 +19,13 @@ PageRef& PageRef::operator=(PageRef&& other) noexcept {
 
 PageRef PageRef::share() const {
   if (pool_ == nullptr) return PageRef();
-  pool_->retain(unit_);
+  pool_->retain_unit(unit_);
   return PageRef(pool_, unit_);
 }
 
 void PageRef::reset() {
   if (pool_ == nullptr) return;
-  std::exchange(pool_, nullptr)->release(unit_);
+  std::exchange(pool_, nullptr)->release_unit(unit_);
 }
 
 uint8_t* PageRef::data() const {
@@ -129,12 +129,12 @@ void PagePool::unlink_locked(uint32_t page) {
   item.previous = item.next = kNone;
 }
 
-void PagePool::retain(uint32_t unit) {
+void PagePool::retain_unit(uint32_t unit) {
   const uint32_t before = references_[unit].fetch_add(1, std::memory_order_relaxed);
   MR_ASSERT(before > 0);
 }
 
-void PagePool::release(uint32_t unit) {
+void PagePool::release_unit(uint32_t unit) {
   const uint32_t before = references_[unit].fetch_sub(1, std::memory_order_acq_rel);
   MR_ASSERT(before > 0);
   if (before == 1) free_unit(unit);

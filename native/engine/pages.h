@@ -86,8 +86,8 @@ class PagePool : public RefCounted<PagePool> {
   };
 
   uint8_t* unit_data(uint32_t unit) const { return base_ + ByteCount{unit} * kUnit; }
-  void retain(uint32_t unit);
-  void release(uint32_t unit);
+  void retain_unit(uint32_t unit);
+  void release_unit(uint32_t unit);
   void free_unit(uint32_t unit);
   uint32_t take_page_locked();
   uint32_t take_cell_locked(uint32_t size_class);

@@ -7,7 +7,7 @@
 #include "engine/counters.h"
 #include "engine/index.h"
 #include "engine/ring.h"
-#include "layout/superblock.h"
+#include "layout/segment.h"
 
 namespace millrace {
 

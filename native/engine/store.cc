@@ -86,7 +86,9 @@ Result<Ref<Store>> Store::open(const StoreOptions& options, std::unique_ptr<Devi
       store->closed_.store(true);
       return status;
     }
-  } else if (options.external_tier) {
+  } else if (options.external_life > 0) {
+    store->birth_.store(options.external_life * kIncarnationStep);
+    store->incarnation_.store(options.external_life * kIncarnationStep);
     store->staging_ = std::make_unique<Staging>(staging_limit(options.memory_limit));
     store->staging_->on_relief(&Store::relieve_fills, store.get());
   }

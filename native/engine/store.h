@@ -26,9 +26,11 @@ struct StoreOptions {
   ByteCount l1_budget = 100 * kMiB;
   ByteCount index_memory_limit = 64 * kMiB;
   bool poison_pages = false;
-  // Without a device: the key of the hash, and whether an outside tier takes what is staged.
+  // Without a device: the key of the hash, and the number of this life of an outside tier that takes what
+  // is staged (0: there is none). Each start of such a tier counts one up, so that two lives never give
+  // the same birth or incarnation to two versions.
   HashKey hash_key{};
-  bool external_tier = false;
+  uint32_t external_life = 0;
 };
 
 enum class Found : uint8_t { hit, miss, pending };

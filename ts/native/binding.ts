@@ -61,6 +61,7 @@ function prebuildsOf(root: string): string[] {
 
 function libcName(): string {
   if (process.platform !== 'linux') return '';
-  const header = (process.report.getReport() as { header?: { glibcVersionRuntime?: string } }).header;
+  const header = (process.report.getReport() as { header?: { glibcVersionRuntime?: string } })
+    .header;
   return header?.glibcVersionRuntime ? `glibc ${header.glibcVersionRuntime}` : 'musl';
 }

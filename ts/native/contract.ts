@@ -84,7 +84,7 @@ export interface Addon {
     l1Budget: number,
     indexMemoryLimit: number,
     poison: boolean,
-    externalTier: boolean,
+    externalLife: number,
     hashKey: Uint8Array,
   ): number;
   takeStore(handle: number): NativeStore;

@@ -2,10 +2,8 @@
 // record stay in native memory; what JavaScript holds are leases. Implemented by ts/store/store.ts over
 // the addon. Everything here is called on one JavaScript thread.
 
+import type { RawFields } from '../http/fields.js';
 import type { Head } from './entry.js';
-
-/** Flat list name, value, name, value, ... as received; latin1 text, order and duplicates kept. */
-export type RawFields = readonly string[];
 
 /**
  * Bytes on loan from a native page. `bytes` is valid until `release()`, which detaches it: its length is
@@ -31,7 +29,7 @@ export interface StoredObject {
    * Rejects with StoreError `STORE_NOT_FOUND` where the part is not stored (any more),
    * `STORE_CORRUPT_RECORD` where it does not match its checksum (the record is dropped), `STORE_IO`.
    */
-  read(offset: number, length: number): Promise<Lease[]> | Lease[];
+  read(offset: number, length: number): Promise<Lease[]>;
   close(): void;
 }
 
@@ -62,7 +60,8 @@ export interface FillHead {
   readonly bodyLength: number | null;
   /** False: nothing of it is kept; its one reader paces the producer. */
   readonly store: boolean;
-  /** Request fields, for the variant key where the head names Vary fields. */
+  /** The head's Vary names; with `requestFields` they make the key of the variant. */
+  readonly varyNames: readonly string[];
   readonly requestFields: RawFields;
 }
 
@@ -101,21 +100,9 @@ export interface StoreStats {
   readonly [counter: string]: number | string | boolean;
 }
 
-export interface KeyParts {
-  readonly scheme: 'http' | 'https';
-  /** Host as received, with port. */
-  readonly host: string;
-  /** Origin form, as received. */
-  readonly target: string;
-}
-
 export interface CacheStore {
-  /** Number of the first route that matches, or -1. Host and target as received. */
-  route(method: string, host: string, target: string): number;
-  /** Canonical primary key under that route's key rules. Throws a RangeError with the reason. */
-  key(route: number, parts: KeyParts): string;
   /** The stored object for this key and these request fields, at once where memory has its head. */
-  lookup(key: string, fields: RawFields): StoredObject | null | Promise<StoredObject | null>;
+  lookup(key: string, fields: RawFields): Promise<StoredObject | null>;
   /** The variant key that these request fields select under these Vary names (lower case, sorted). */
   variantKey(key: string, varyNames: readonly string[], fields: RawFields): string;
   beginFill(primaryKey: string): Fill;

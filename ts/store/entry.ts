@@ -2,7 +2,7 @@
 // there). TypeScript encodes once per fill; C++ checks what it is given; both decode.
 
 import { Buffer } from 'node:buffer';
-import type { RawFields } from './contract.js';
+import type { RawFields } from '../http/fields.js';
 
 export const headFlags = {
   mustRevalidate: 1 << 0,
@@ -53,7 +53,9 @@ export function encodeHead(head: Head): Buffer {
   const fields = Buffer.from(lines, 'latin1');
   const reason = Buffer.from(head.reason, 'latin1');
   if (etag.length > 0xffff || vary.length > 0xffff || reason.length > 0xffff) {
-    throw new RangeError('a stored head has an ETag, Vary or reason phrase of more than 65535 bytes');
+    throw new RangeError(
+      'a stored head has an ETag, Vary or reason phrase of more than 65535 bytes',
+    );
   }
   const varyOffset = fixedSize + etag.length;
   const tagsOffset = (varyOffset + vary.length + 7) & ~7;
@@ -97,7 +99,7 @@ export function decodeHead(bytes: Buffer): Head {
   }
   const etagOffset = bytes.readUInt32LE(72);
   const varyOffset = bytes.readUInt32LE(80);
-  const vary = bytes.latin1Slice(varyOffset, varyOffset + bytes.readUInt16LE(84));
+  const vary = bytes.toString('latin1', varyOffset, varyOffset + bytes.readUInt16LE(84));
   const fieldsOffset = bytes.readUInt32LE(92);
   const reasonOffset = bytes.readUInt32LE(100);
   return {
@@ -111,12 +113,12 @@ export function decodeHead(bytes: Buffer): Head {
     bodyLength: readOptional(bytes, 48),
     lastModifiedS: readOptional(bytes, 56),
     dateS: readMillis(bytes, 64),
-    etag: bytes.latin1Slice(etagOffset, etagOffset + bytes.readUInt16LE(76)),
+    etag: bytes.toString('latin1', etagOffset, etagOffset + bytes.readUInt16LE(76)),
     varyNames: vary === '' ? [] : vary.slice(0, -1).split('\0'),
     fields: splitFieldBlock(
-      bytes.latin1Slice(fieldsOffset, fieldsOffset + bytes.readUInt32LE(96)),
+      bytes.toString('latin1', fieldsOffset, fieldsOffset + bytes.readUInt32LE(96)),
     ),
-    reason: bytes.latin1Slice(reasonOffset, reasonOffset + bytes.readUInt16LE(78)),
+    reason: bytes.toString('latin1', reasonOffset, reasonOffset + bytes.readUInt16LE(78)),
   };
 }
 

@@ -26,7 +26,9 @@ export interface FillOptions {
   /** How long a producer waits for a follower that nothing else can serve. */
   readonly followerGraceMs: number;
   /** Reads a chunk from a tier outside the addon; null where there is none. */
-  readonly readOutside: ((fill: number, offset: number, length: number) => Promise<Lease[] | null>) | null;
+  readonly readOutside:
+    | ((fill: number, offset: number, length: number) => Promise<Lease[] | null>)
+    | null;
 }
 
 export class NativeFill implements Fill {
@@ -40,6 +42,9 @@ export class NativeFill implements Fill {
   readonly #token: number;
   #rest: Uint8Array | null = null;
   #finishing = false;
+  #isPaused = false;
+  /** Calls of #push on the stack. */
+  #pushes = 0;
   #graceTimer: NodeJS.Timeout | null = null;
   #closed = false;
 
@@ -81,8 +86,14 @@ export class NativeFill implements Fill {
       this.#graceTimer = setTimeout(() => this.#dropLaggards(), this.#options.followerGraceMs);
       this.#graceTimer.unref();
     }
-    if (result % 2 === 1) this.#options.completions.drain();
-    return pause === pauseNone && this.#rest === null;
+    this.#isPaused = pause !== pauseNone;
+    if (result % 2 === 1) {
+      // A pause may end in here, before the producer has heard of it: then there was none.
+      this.#pushes += 1;
+      this.#options.completions.drain();
+      this.#pushes -= 1;
+    }
+    return !this.#isPaused;
   }
 
   #dropLaggards(): void {
@@ -93,13 +104,14 @@ export class NativeFill implements Fill {
   #resume(): void {
     if (this.#closed) return;
     this.#clearGrace();
+    this.#isPaused = false;
     const rest = this.#rest;
     if (rest !== null) {
       this.#rest = null;
       if (!this.#push(rest)) return;
     }
     if (this.#finishing) this.#finishNow();
-    else this.onResume();
+    else if (this.#pushes === 0) this.onResume();
   }
 
   finish(): void {

@@ -1,0 +1,308 @@
+// CacheStore over the addon: finds (Vary included), reads, fills, purges; joined with the L1 policy and, for
+// l2_backend "file", with the file tier. Everything that can be decided without bytes is decided here.
+
+import { Buffer } from 'node:buffer';
+import { StoreError } from '../errors.js';
+import type { RawFields } from '../http/fields.js';
+import { type Completions, completions } from '../native/completions.js';
+import { type NativeStore, nativePending } from '../native/contract.js';
+import { storeErrorOf, translateFailure } from '../native/status.js';
+import type {
+  CacheStore,
+  Fill,
+  FillHead,
+  Lease,
+  StoredObject,
+  StoreStats,
+  Tier,
+} from './contract.js';
+import { decodeHead, type Head, headFlags } from './entry.js';
+import { FileTier } from './file-tier.js';
+import { FileWriter } from './file-writer.js';
+import { NativeFill, readRange } from './fill.js';
+import { takeLeases } from './leases.js';
+import { attachMemoryPressure, type MemoryPressure } from './memory-pressure.js';
+
+export interface StoreOptions {
+  /** Native memory in bytes: L1, fills, I/O. At least 32 MiB. */
+  readonly memoryLimit: number;
+  /** Bytes of records kept in memory for hits; at most `memoryLimit`. */
+  readonly l1Budget: number;
+  readonly indexMemoryLimit: number;
+  readonly disk:
+    | { readonly kind: 'none' }
+    | { readonly kind: 'raw'; readonly path: string; readonly useDirectIo: boolean }
+    | { readonly kind: 'file'; readonly directory: string; readonly totalSize: number };
+  /** How long a fill waits for a follower that nothing else can serve. */
+  readonly followerGraceMs: number;
+  /** Overwrites freed pages, so that a use after release shows. For tests. */
+  readonly poisonPages?: boolean;
+}
+
+const chunkSize = 1024 * 1024;
+const noHandle = 0;
+
+/** Opens the store. Rejects with a StoreError whose message names the device and what to do. */
+export async function openStore(options: StoreOptions): Promise<CacheStore> {
+  const reports = completions();
+  const tier =
+    options.disk.kind === 'file'
+      ? await FileTier.open(options.disk.directory, options.disk.totalSize)
+      : null;
+  const native = await openNative(reports, options, tier);
+  return new NativeCacheStore(reports, native, tier, options);
+}
+
+function openNative(
+  reports: Completions,
+  options: StoreOptions,
+  tier: FileTier | null,
+): Promise<NativeStore> {
+  const { disk } = options;
+  return new Promise((resolve, reject) => {
+    let opening = noHandle;
+    const token = reports.once(() => {
+      try {
+        resolve(reports.addon.takeStore(opening));
+      } catch (error) {
+        reject(translateFailure(error));
+      }
+    });
+    try {
+      opening = reports.addon.openStore(
+        token,
+        disk.kind === 'raw' ? disk.path : '',
+        disk.kind === 'raw' && disk.useDirectIo,
+        options.memoryLimit,
+        options.l1Budget,
+        options.indexMemoryLimit,
+        options.poisonPages ?? false,
+        tier?.life ?? 0,
+        tier?.hashKey ?? Buffer.alloc(0),
+      );
+    } catch (error) {
+      reports.remove(token);
+      throw error;
+    }
+  });
+}
+
+class NativeCacheStore implements CacheStore {
+  readonly #completions: Completions;
+  readonly #native: NativeStore;
+  readonly #files: FileTier | null;
+  readonly #writer: FileWriter | null;
+  readonly #pressure: MemoryPressure | null;
+  readonly #followerGraceMs: number;
+  #closing: Promise<void> | null = null;
+
+  constructor(
+    reports: Completions,
+    native: NativeStore,
+    files: FileTier | null,
+    options: StoreOptions,
+  ) {
+    this.#completions = reports;
+    this.#native = native;
+    this.#files = files;
+    this.#followerGraceMs = options.followerGraceMs;
+    this.#writer = files === null ? null : new FileWriter(native, reports, files);
+    this.#pressure = attachMemoryPressure(native, reports, options.l1Budget);
+  }
+
+  async lookup(key: string, fields: RawFields): Promise<StoredObject | null> {
+    const object = await this.#find(key, (token) => this.#native.find(token, key));
+    if (object === null || (object.head.flags & headFlags.varyMarker) === 0) return object;
+    try {
+      const variant = this.variantKey(key, object.head.varyNames, fields);
+      const { handle } = object;
+      return await this.#find(variant, (token) => this.#native.findVariant(token, handle, variant));
+    } finally {
+      object.close();
+    }
+  }
+
+  async #find(key: string, start: (token: number) => number): Promise<NativeObject | null> {
+    if (this.#closing !== null) return null;
+    const { handle, tier } = await this.#findNative(start);
+    if (handle !== noHandle) return this.#objectOf(handle, key, tier);
+    const adopted = this.#files === null ? noHandle : await this.#adopt(this.#files, key);
+    if (adopted === noHandle) return null;
+    // Again through the front: only there the floor that a marker sets for its variants is kept.
+    const again = await this.#findNative(start);
+    this.#native.closeObject(adopted);
+    return again.handle === noHandle ? null : this.#objectOf(again.handle, key, 'disk');
+  }
+
+  #findNative(start: (token: number) => number): Promise<{ handle: number; tier: Tier }> {
+    return new Promise((resolve, reject) => {
+      // A read that fails for whatever reason is a miss: a store failure is never a client failure.
+      const token = this.#completions.once((code, value) =>
+        resolve({ handle: code === 0 ? value : noHandle, tier: 'disk' }),
+      );
+      try {
+        const handle = start(token);
+        if (handle === nativePending) return;
+        this.#completions.remove(token);
+        resolve({ handle, tier: 'memory' });
+      } catch (error) {
+        this.#completions.remove(token);
+        reject(translateFailure(error));
+      }
+    });
+  }
+
+  async #adopt(files: FileTier, key: string): Promise<number> {
+    const name = this.#native.recordName(key);
+    const bytes = await files.read(name);
+    if (bytes === null || this.#closing !== null) return noHandle;
+    try {
+      return this.#native.adopt(key, bytes);
+    } catch {
+      await files.remove(name);
+      return noHandle;
+    }
+  }
+
+  #objectOf(handle: number, key: string, tier: Tier): NativeObject {
+    return new NativeObject(this.#native, handle, key, tier, (offset, length) =>
+      this.#readObject(handle, offset, length),
+    );
+  }
+
+  async #readObject(handle: number, offset: number, length: number): Promise<Lease[]> {
+    const native = this.#native;
+    const leases = await readRange(native, this.#completions, (token) =>
+      native.read(token, handle, offset, length),
+    );
+    if (leases !== null) return leases;
+    const outside = await this.#readOutside(handle, noHandle, offset, length);
+    if (outside !== null) return outside;
+    throw storeErrorOf(1, `byte ${offset} of a stored object is not in the store any more`);
+  }
+
+  async #readOutside(
+    object: number,
+    fill: number,
+    offset: number,
+    length: number,
+  ): Promise<Lease[] | null> {
+    if (this.#files === null) return null;
+    const chunk = Math.floor(offset / chunkSize);
+    const name = this.#native.chunkName(object, fill, chunk);
+    const bytes = name === undefined ? null : await this.#files.read(name);
+    if (name === undefined || bytes === null || this.#closing !== null) return null;
+    try {
+      const skip = offset % chunkSize;
+      const result = this.#native.adoptChunk(object, fill, chunk, bytes, skip, length);
+      return result === 0 ? null : takeLeases(this.#native, result);
+    } catch {
+      await this.#files.remove(name);
+      return null;
+    }
+  }
+
+  variantKey(key: string, varyNames: readonly string[], fields: RawFields): string {
+    const names = varyNames.map((name) => `${name}\0`).join('');
+    return this.#completions.addon.variantKey(key, names, fields);
+  }
+
+  beginFill(primaryKey: string): Fill {
+    if (this.#closing !== null) throw new StoreError('STORE_CLOSED', 'the store is closed');
+    return new NativeFill({
+      native: this.#native,
+      completions: this.#completions,
+      primaryKey,
+      keyOf: (head: FillHead) => {
+        const { varyNames } = head;
+        return varyNames.length === 0
+          ? primaryKey
+          : this.variantKey(primaryKey, varyNames, head.requestFields);
+      },
+      followerGraceMs: this.#followerGraceMs,
+      readOutside:
+        this.#files === null
+          ? null
+          : (fill, offset, length) => this.#readOutside(noHandle, fill, offset, length),
+    });
+  }
+
+  refresh(object: StoredObject, head: Uint8Array): void {
+    if (!(object instanceof NativeObject)) throw new TypeError('an object of another store');
+    try {
+      this.#native.refresh(object.handle, head);
+    } catch (error) {
+      throw translateFailure(error);
+    }
+  }
+
+  purgeKey(primaryKey: string): void {
+    this.#native.purgeKey(primaryKey);
+    void this.#files?.remove(this.#native.recordName(primaryKey));
+  }
+
+  stats(): StoreStats {
+    if (this.#closing !== null) return {};
+    const native = this.#native.stats();
+    if (this.#files === null) return native;
+    const files = this.#files.stats();
+    return {
+      ...native,
+      device: this.#files.directory,
+      files: files.files,
+      fileBytes: files.bytes,
+      filesEvicted: files.evicted,
+      writeErrors: files.writeErrors,
+      recordsFlushed: this.#writer?.recordsWritten ?? 0,
+    };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#writer?.close();
+    this.#pressure?.close();
+    await new Promise<void>((resolve) => {
+      const token = this.#completions.once(() => resolve());
+      this.#completions.addon.closeStore(token, this.#native.session);
+    });
+  }
+}
+
+class NativeObject implements StoredObject {
+  readonly handle: number;
+  readonly key: string;
+  readonly head: Head;
+  readonly tier: Tier;
+  readonly #native: NativeStore;
+  readonly #read: (offset: number, length: number) => Promise<Lease[]>;
+  #closed = false;
+
+  constructor(
+    native: NativeStore,
+    handle: number,
+    key: string,
+    tier: Tier,
+    read: (offset: number, length: number) => Promise<Lease[]>,
+  ) {
+    this.#native = native;
+    this.handle = handle;
+    this.key = key;
+    this.head = decodeHead(native.head(handle));
+    this.tier = tier;
+    this.#read = read;
+  }
+
+  read(offset: number, length: number): Promise<Lease[]> {
+    return this.#read(offset, length);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#native.closeObject(this.handle);
+  }
+}

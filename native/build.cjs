@@ -1,13 +1,19 @@
 // Builds the addon with node-gyp into build/Release. Uses the headers that are installed beside the
 // running Node where they exist; otherwise node-gyp downloads them, and this script says so first.
 const { spawnSync } = require('node:child_process');
-const { existsSync } = require('node:fs');
+const { existsSync, statSync } = require('node:fs');
 const { dirname, join, resolve } = require('node:path');
 
 const root = resolve(__dirname, '..');
 const prefix = dirname(dirname(process.execPath));
 const args = [require.resolve('node-gyp/bin/node-gyp.js')];
-args.push(existsSync(join(root, 'build', 'config.gypi')) ? 'build' : 'rebuild', '--release');
+// Configured again when the list of sources or the settings are newer than the makefile made of them.
+const makefile = join(root, 'build', 'Makefile');
+const settings = ['native/sources.txt', 'native/millrace.gypi', 'binding.gyp'];
+const isConfigured =
+  existsSync(makefile) &&
+  settings.every((file) => statSync(join(root, file)).mtimeMs < statSync(makefile).mtimeMs);
+args.push(...(isConfigured ? ['build'] : ['configure', 'build']), '--release');
 if (existsSync(join(prefix, 'include', 'node', 'node_api.h'))) {
   args.push(`--nodedir=${prefix}`);
 } else {

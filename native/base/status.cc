@@ -1,3 +1,4 @@
+// Names of the codes, made from the one list. See status.h.
 #include "base/status.h"
 
 namespace millrace {

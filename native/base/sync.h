@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "base/assert.h"
+#include "base/symbol-floor.h"
 
 namespace millrace {
 

@@ -100,9 +100,17 @@ export interface StoreStats {
   readonly [counter: string]: number | string | boolean;
 }
 
+export type Found =
+  | { readonly kind: 'object'; readonly object: StoredObject }
+  | { readonly kind: 'uri-miss' }
+  /** The key is known, but no stored variant fits these request fields. */
+  | { readonly kind: 'vary-miss' };
+
 export interface CacheStore {
-  /** The stored object for this key and these request fields, at once where memory has its head. */
-  lookup(key: string, fields: RawFields): Promise<StoredObject | null>;
+  /** A body of more bytes than this would push out its own beginning: it is not worth storing. */
+  readonly largestBody: number;
+  /** What is stored for this key and these request fields. A store that fails answers like an empty one. */
+  lookup(key: string, fields: RawFields): Promise<Found>;
   /** The variant key that these request fields select under these Vary names (lower case, sorted). */
   variantKey(key: string, varyNames: readonly string[], fields: RawFields): string;
   beginFill(primaryKey: string): Fill;

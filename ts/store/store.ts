@@ -11,6 +11,7 @@ import type {
   CacheStore,
   Fill,
   FillHead,
+  Found,
   Lease,
   StoredObject,
   StoreStats,
@@ -88,6 +89,7 @@ function openNative(
 }
 
 class NativeCacheStore implements CacheStore {
+  readonly largestBody: number;
   readonly #completions: Completions;
   readonly #native: NativeStore;
   readonly #files: FileTier | null;
@@ -108,15 +110,20 @@ class NativeCacheStore implements CacheStore {
     this.#followerGraceMs = options.followerGraceMs;
     this.#writer = files === null ? null : new FileWriter(native, reports, files);
     this.#pressure = attachMemoryPressure(native, reports, options.l1Budget);
+    this.largestBody = Math.floor(capacityOf(native, options) / 2);
   }
 
-  async lookup(key: string, fields: RawFields): Promise<StoredObject | null> {
+  async lookup(key: string, fields: RawFields): Promise<Found> {
     const object = await this.#find(key, (token) => this.#native.find(token, key));
-    if (object === null || (object.head.flags & headFlags.varyMarker) === 0) return object;
+    if (object === null) return { kind: 'uri-miss' };
+    if ((object.head.flags & headFlags.varyMarker) === 0) return { kind: 'object', object };
     try {
-      const variant = this.variantKey(key, object.head.varyNames, fields);
+      const name = this.variantKey(key, object.head.varyNames, fields);
       const { handle } = object;
-      return await this.#find(variant, (token) => this.#native.findVariant(token, handle, variant));
+      const variant = await this.#find(name, (token) =>
+        this.#native.findVariant(token, handle, name),
+      );
+      return variant === null ? { kind: 'vary-miss' } : { kind: 'object', object: variant };
     } finally {
       object.close();
     }
@@ -269,6 +276,19 @@ class NativeCacheStore implements CacheStore {
       const token = this.#completions.once(() => resolve());
       this.#completions.addon.closeStore(token, this.#native.session);
     });
+  }
+}
+
+function capacityOf(native: NativeStore, options: StoreOptions): number {
+  switch (options.disk.kind) {
+    case 'none':
+      return options.l1Budget;
+    case 'file':
+      return options.disk.totalSize;
+    case 'raw': {
+      const { segments, segmentSize } = native.stats();
+      return Number(segments) * Number(segmentSize);
+    }
   }
 }
 

@@ -1,0 +1,272 @@
+// Loading a configuration that is right: the block of the design, the defaults, --set, files,
+// the programmatic form, and which keys are named as not in effect. What is wrong, and how that
+// is told, is in problems.test.ts.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { loadConfig } from '../../../ts/config/load.js';
+import { fullConfiguration } from './samples.js';
+
+const minimal = 'upstream_address: "origin.example.com:8000"\nenable_l2_cache: false\n';
+const mib = 1024 * 1024;
+
+test('config: the block of the design loads with every key', (t) => {
+  const { config, notInEffect, source } = loadConfig({
+    path: 'millrace.yaml',
+    text: fullConfiguration,
+    env: { MILLRACE_PURGE_TOKEN: 'secret' },
+  });
+  t.is(source, 'millrace.yaml');
+  t.deepEqual(
+    [...config.upstreams].map(([name, { origin }]) => [name, origin.href]),
+    [
+      ['hub', 'https://origin.example.com/'],
+      ['upstream_address', 'http://origin.example.com/'],
+    ],
+  );
+  t.deepEqual(config.rawDiskCache, {
+    devicePath: '/var/cache/millrace.disk',
+    totalSizeBytes: 107374182400,
+    blockSizeBytes: 4096,
+    useDirectIo: true,
+    create: false,
+    ioBackend: 'auto',
+  });
+  t.deepEqual(config.admin.listen, { kind: 'unix', path: '/run/millrace/admin.sock' });
+  t.is(config.cacheTtlMs, 3_600_000);
+  t.deepEqual(config.routes[0], {
+    match: { host: '*.example.com', path: '/models/', methods: ['GET', 'HEAD'] },
+    upstream: 'hub',
+    cache: {
+      pass: false,
+      ttlMs: new Map([
+        [200, 3_600_000],
+        [404, 10_000],
+      ]),
+      overrideOrigin: false,
+      key: { query: { kind: 'keep' }, sortQuery: false, host: null },
+    },
+  });
+  t.deepEqual(notInEffect, [
+    'upstreams.hub.tls',
+    'upstreams.hub.health',
+    'routes[0].cache.stale',
+    'routes[0].rewrite',
+    'routes[0].headers',
+    'raw_disk_cache.enable_compression',
+    'raw_disk_cache.enable_prefetch',
+    'raw_disk_cache.enable_zero_copy',
+    'metrics_endpoint',
+    'purge',
+    'lanes',
+  ]);
+});
+
+test('config: two lines are enough, and the rest has its defaults', (t) => {
+  const { config, notInEffect } = loadConfig({ text: minimal });
+  t.deepEqual(config, {
+    upstreams: new Map([
+      ['upstream_address', { origin: new URL('http://origin.example.com:8000') }],
+    ]),
+    routes: [
+      {
+        match: { host: null, path: null, methods: null },
+        upstream: 'upstream_address',
+        cache: {
+          pass: false,
+          ttlMs: new Map(),
+          overrideOrigin: false,
+          key: { query: { kind: 'keep' }, sortQuery: false, host: null },
+        },
+      },
+    ],
+    listen: [{ kind: 'tcp', host: '127.0.0.1', port: 8080 }],
+    admin: { listen: null },
+    enableCache: true,
+    cacheTtlMs: 3_600_000,
+    memoryLimitBytes: 256 * mib,
+    indexMemoryLimitBytes: 64 * mib,
+    l1CacheSizeBytes: 100 * mib,
+    enableL2Cache: false,
+    l2Backend: 'raw_disk',
+    l2CacheDir: null,
+    l2TotalSizeBytes: 10 * 1024 * mib,
+    rawDiskCache: {
+      devicePath: null,
+      totalSizeBytes: null,
+      blockSizeBytes: 4096,
+      useDirectIo: true,
+      create: false,
+      ioBackend: 'auto',
+    },
+    timeouts: {
+      connectMs: 5000,
+      headMs: 30_000,
+      idleMs: 30_000,
+      clientIdleMs: 60_000,
+      followerGraceMs: 10_000,
+    },
+    logLevel: 'info',
+  });
+  t.deepEqual(notInEffect, []);
+});
+
+test('config: every key that changes something changes it', (t) => {
+  const { config } = loadConfig({
+    text: `
+upstreams: { a: { origins: "http://[::1]:9000" } }
+routes:
+  - upstream: a
+    match: { method: GET }
+    cache:
+      pass: true
+      override_origin: true
+      key: { query: { without: [utm] }, sort_query: true, host: M.example }
+listen: ["[::1]:8081", "unix:/run/m.sock"]
+admin: { listen: "localhost:9001" }
+enable_cache: false
+cache_ttl: 1d
+memory_limit: 1GiB
+index_memory_limit: 8MiB
+l1_cache_size_bytes: 960MiB
+l2_backend: file
+l2_cache_dir: /var/cache/m
+l2_total_size: 1TB
+raw_disk_cache: { block_size: 64KiB, use_direct_io: false, create: true, io_backend: threads }
+timeouts: { connect: 1, head: 2s, idle: 500ms, client_idle: 1m, follower_grace: "3" }
+log_level: debug
+`,
+  });
+  t.is(config.upstreams.get('a')?.origin.host, '[::1]:9000');
+  t.deepEqual(config.routes, [
+    {
+      match: { host: null, path: null, methods: ['GET'] },
+      upstream: 'a',
+      cache: {
+        pass: true,
+        ttlMs: new Map(),
+        overrideOrigin: true,
+        key: { query: { kind: 'without', names: ['utm'] }, sortQuery: true, host: 'm.example' },
+      },
+    },
+  ]);
+  t.deepEqual(config.listen, [
+    { kind: 'tcp', host: '::1', port: 8081 },
+    { kind: 'unix', path: '/run/m.sock' },
+  ]);
+  t.deepEqual(config.admin.listen, { kind: 'tcp', host: 'localhost', port: 9001 });
+  t.false(config.enableCache);
+  t.is(config.cacheTtlMs, 86_400_000);
+  t.is(config.memoryLimitBytes, 1024 * mib);
+  t.is(config.indexMemoryLimitBytes, 8 * mib);
+  t.is(config.l1CacheSizeBytes, 960 * mib);
+  t.is(config.l2Backend, 'file');
+  t.is(config.l2CacheDir, '/var/cache/m');
+  t.is(config.l2TotalSizeBytes, 1e12);
+  t.like(config.rawDiskCache, {
+    blockSizeBytes: 65536,
+    useDirectIo: false,
+    create: true,
+    ioBackend: 'threads',
+  });
+  t.deepEqual(config.timeouts, {
+    connectMs: 1000,
+    headMs: 2000,
+    idleMs: 500,
+    clientIdleMs: 60_000,
+    followerGraceMs: 3000,
+  });
+  t.is(config.logLevel, 'debug');
+});
+
+test('config: a file on disk is read and named in the result', (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-config-'));
+  t.teardown(() => rmSync(directory, { recursive: true }));
+  const path = join(directory, 'millrace.yaml');
+  writeFileSync(path, minimal);
+  const loaded = loadConfig({ path });
+  t.is(loaded.source, path);
+  t.is(loaded.config.upstreams.size, 1);
+});
+
+test('config: --set wins over the file, makes sections, and the last one of a key counts', (t) => {
+  const { config } = loadConfig({
+    text: `${minimal}log_level: debug\n`,
+    set: [
+      'raw_disk_cache.block_size=512',
+      'raw_disk_cache.block_size=8KiB',
+      'log_level=warn',
+      'enable_cache=false',
+      'listen=[::1]:8081',
+    ],
+  });
+  t.is(config.rawDiskCache.blockSizeBytes, 8192);
+  t.is(config.logLevel, 'warn');
+  t.false(config.enableCache);
+  t.deepEqual(config.listen, [{ kind: 'tcp', host: '::1', port: 8081 }]);
+});
+
+test('config: --set reaches into lists, and without a value takes a key away', (t) => {
+  const text = `${minimal}log_level: debug\nroutes: [{ upstream: a }, { upstream: a }]\n`;
+  const { config } = loadConfig({
+    text: `${text}upstreams: { a: { origins: "a:1" }, b: { origins: "b:1" } }\n`,
+    set: ['routes[0].upstream=b', 'routes.1.cache.ttl.404=1m', 'log_level='],
+  });
+  t.is(config.routes[0]?.upstream, 'b');
+  t.deepEqual(config.routes[1]?.cache.ttlMs, new Map([[404, 60_000]]));
+  t.is(config.logLevel, 'info');
+});
+
+test('config: --set alone is enough', (t) => {
+  const { config } = loadConfig({ set: ['upstream_address=a:1', 'enable_l2_cache=false'] });
+  t.is(config.routes.length, 1);
+});
+
+test('config: the programmatic form takes the same keys and is not changed', (t) => {
+  const input = Object.freeze({
+    upstream_address: 'a:1',
+    enable_l2_cache: false,
+    timeouts: Object.freeze({ connect: '2s' }),
+  });
+  const { config, source } = loadConfig({ input, set: ['timeouts.head=1'] });
+  t.is(config.timeouts.connectMs, 2000);
+  t.is(config.timeouts.headMs, 1000);
+  t.is(source, 'options');
+  t.deepEqual(input.timeouts, { connect: '2s' });
+});
+
+test('config: anchors may share a section, and --set changes only one of its places', (t) => {
+  const text = `${minimal}routes: [{ cache: &rules { pass: true } }, { cache: *rules }]\n`;
+  const { config } = loadConfig({ text, set: ['routes[0].cache.pass=false'] });
+  t.deepEqual(
+    config.routes.map(({ cache }) => cache.pass),
+    [false, true, false],
+  );
+});
+
+test('config: only values without effect are named as such', (t) => {
+  const named = (text: string) => loadConfig({ text: minimal + text }).notInEffect;
+  t.deepEqual(named('lanes: 0\n'), []);
+  t.deepEqual(named('lanes: 2\n'), ['lanes']);
+  t.deepEqual(named('raw_disk_cache: { io_backend: threads }\n'), []);
+  t.deepEqual(named('raw_disk_cache: { io_backend: io_uring }\n'), ['raw_disk_cache.io_backend']);
+  t.deepEqual(named('slice_size: null\nmax_retries:\n'), []);
+  t.deepEqual(named('upstreams: { a: { origins: ["a:1"] } }\n'), []);
+  t.deepEqual(named('upstreams: { a: { origins: ["a:1", "b:1"] } }\n'), [
+    'upstreams.a.origins[1..]',
+  ]);
+  t.deepEqual(named('slice_size: 1MiB\nmax_concurrent_subrequests: 4\nmax_retries: 3\n'), [
+    'slice_size',
+    'max_concurrent_subrequests',
+    'max_retries',
+  ]);
+});
+
+test('config: an https address is named and not listened on', (t) => {
+  const text = `${minimal}listen: ["127.0.0.1:8080", "https://127.0.0.1:8443"]\n`;
+  const { config, notInEffect } = loadConfig({ text });
+  t.deepEqual(notInEffect, ['listen[1]']);
+  t.deepEqual(config.listen, [{ kind: 'tcp', host: '127.0.0.1', port: 8080 }]);
+});

@@ -1,0 +1,189 @@
+// Single byte ranges: what is answered with a part, with the whole, and with 416. The numbers that
+// matter are at the edges of the body and beyond 2^53.
+// A Range that is in doubt is always answered with the whole body.
+
+import test from 'ava';
+import fc from 'fast-check';
+import { formatHttpDate } from '../../../ts/http/http-date.js';
+import {
+  chooseRange,
+  contentRange,
+  parseContentRange,
+  unsatisfiedRange,
+} from '../../../ts/http/range.js';
+
+const nowMs = Date.UTC(2026, 10, 24);
+const modifiedS = Date.UTC(2026, 0, 1) / 1000;
+const stored = { etag: '"a"', lastModifiedS: modifiedS, dateS: modifiedS + 3600 };
+
+const choose = (range: string, length = 10) =>
+  chooseRange({ method: 'GET', fields: ['Range', range] }, length, stored, nowMs);
+const chooseIf = (condition: string, validators = stored) =>
+  chooseRange(
+    { method: 'GET', fields: ['Range', 'bytes=0-0', 'If-Range', condition] },
+    10,
+    validators,
+    nowMs,
+  ).kind;
+const part = (start: number, end: number) => ({ kind: 'part', start, end }) as const;
+
+test('range: first and last byte are inclusive', (t) => {
+  t.deepEqual(choose('bytes=0-0'), part(0, 0));
+  t.deepEqual(choose('bytes=2-5'), part(2, 5));
+  t.deepEqual(choose('bytes=9-9'), part(9, 9));
+});
+
+test('range: an end beyond the body is clamped', (t) => {
+  t.deepEqual(choose('bytes=2-10'), part(2, 9));
+  t.deepEqual(choose('bytes=2-'), part(2, 9));
+  t.deepEqual(choose(`bytes=2-${'9'.repeat(400)}`), part(2, 9));
+});
+
+test('range: suffix longer than body returns whole body', (t) => {
+  t.deepEqual(choose('bytes=-3'), part(7, 9));
+  t.deepEqual(choose('bytes=-10'), part(0, 9));
+  t.deepEqual(choose('bytes=-11'), part(0, 9));
+  t.deepEqual(choose(`bytes=-${'9'.repeat(400)}`), part(0, 9));
+});
+
+test('range: a start behind the body is unsatisfiable', (t) => {
+  t.is(choose('bytes=10-').kind, 'unsatisfiable');
+  t.is(choose('bytes=10-20').kind, 'unsatisfiable');
+  t.is(choose(`bytes=${'9'.repeat(400)}-`).kind, 'unsatisfiable');
+  t.is(choose('bytes=0-', 0).kind, 'unsatisfiable');
+});
+
+test('range: an empty suffix is unsatisfiable', (t) => {
+  t.is(choose('bytes=-0').kind, 'unsatisfiable');
+  t.is(choose('bytes=-00').kind, 'unsatisfiable');
+});
+
+test('range: the last bytes of an empty body are the whole of it', (t) => {
+  t.is(choose('bytes=-5', 0).kind, 'whole');
+});
+
+test('range: an end before the start makes the range invalid, also beyond 2^53', (t) => {
+  t.is(choose('bytes=5-4').kind, 'whole');
+  t.is(choose('bytes=20-19').kind, 'whole');
+  t.is(choose('bytes=9007199254740993-9007199254740992').kind, 'whole');
+  t.is(choose('bytes=9007199254740993-9007199254740993').kind, 'unsatisfiable');
+  t.is(choose('bytes=010-9').kind, 'whole');
+});
+
+test('range: leading zeros do not matter', (t) => {
+  t.deepEqual(choose('bytes=002-0000000000000000000000005'), part(2, 5));
+});
+
+test('range: the unit compares without case and others are ignored', (t) => {
+  t.deepEqual(choose('BYTES=1-2'), part(1, 2));
+  t.is(choose('items=1-2').kind, 'whole');
+});
+
+test('range: empty members of the list are skipped', (t) => {
+  t.deepEqual(choose('bytes= , 1-2 ,'), part(1, 2));
+});
+
+test('range: malformed and several ranges give the whole', (t) => {
+  const others = [
+    '',
+    'bytes',
+    'bytes=',
+    'bytes=-',
+    'bytes=a-b',
+    'bytes=1',
+    'bytes=1-2-3',
+    'bytes=+1-2',
+    'bytes=1.0-2',
+    'bytes=1 - 2',
+    'bytes =1-2',
+    'bytes 1-2',
+    'bytes=0-0,2-2',
+    'bytes=0-0,x',
+    'bytes=\xb2-',
+  ];
+  for (const value of others) t.is(choose(value).kind, 'whole', value);
+});
+
+test('range: two lines are two ranges', (t) => {
+  const fields = ['Range', 'bytes=0-0', 'Range', 'bytes=1-1'];
+  t.is(chooseRange({ method: 'GET', fields }, 10, stored, nowMs).kind, 'whole');
+});
+
+test('range: counts for GET only', (t) => {
+  const fields = ['Range', 'bytes=0-0'];
+  t.is(chooseRange({ method: 'HEAD', fields }, 10, stored, nowMs).kind, 'whole');
+  t.is(chooseRange({ method: 'GET', fields: [] }, 10, stored, nowMs).kind, 'whole');
+});
+
+test('range: If-Range needs the same strong tag', (t) => {
+  t.is(chooseIf('"a"'), 'part');
+  t.is(chooseIf('"b"'), 'whole');
+  t.is(chooseIf('W/"a"'), 'whole');
+  t.is(chooseIf('W/"a"', { ...stored, etag: 'W/"a"' }), 'whole');
+  t.is(chooseIf('a', { ...stored, etag: 'a' }), 'whole');
+  t.is(chooseIf('', { ...stored, etag: '' }), 'whole');
+  t.is(chooseIf('"a", "b"'), 'whole');
+});
+
+test('range: If-Range takes the exact date if it is a strong one', (t) => {
+  t.is(chooseIf(formatHttpDate(modifiedS)), 'part');
+  t.is(chooseIf(formatHttpDate(modifiedS + 1)), 'whole');
+  t.is(chooseIf(formatHttpDate(modifiedS), { ...stored, dateS: modifiedS + 59 }), 'whole');
+  t.is(chooseIf(formatHttpDate(modifiedS), { ...stored, dateS: modifiedS + 60 }), 'part');
+});
+
+test('range: a failed If-Range hides that the range is unsatisfiable', (t) => {
+  const fields = ['Range', 'bytes=99-', 'If-Range', '"b"'];
+  t.is(chooseRange({ method: 'GET', fields }, 10, stored, nowMs).kind, 'whole');
+});
+
+test('range: any text gives a part inside the body or none', (t) => {
+  const piece = fc.constantFrom('bytes=', '-', ',', ' ', '0', '1', '9', '99999999999999999', 'x');
+  const text = fc.array(piece).map((pieces) => `bytes=${pieces.join('')}`);
+  fc.assert(
+    fc.property(fc.oneof(text, fc.string()), fc.nat({ max: 20 }), (range, length) => {
+      const choice = choose(range, length);
+      if (choice.kind !== 'part') return;
+      t.true(choice.start >= 0 && choice.start <= choice.end && choice.end < length, range);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('range: Content-Range is read back as written', (t) => {
+  t.is(contentRange(2, 5, 10), 'bytes 2-5/10');
+  t.is(unsatisfiedRange(10), 'bytes */10');
+  t.deepEqual(parseContentRange('bytes 2-5/10'), { start: 2, end: 5, length: 10 });
+  t.deepEqual(parseContentRange('Bytes 2-5/*'), { start: 2, end: 5, length: null });
+});
+
+test('range: a Content-Range that is no exact interval is invalid', (t) => {
+  const others = [
+    '',
+    'bytes */10',
+    'bytes 5-4/10',
+    'bytes 0-10/10',
+    'bytes 0-/10',
+    'bytes -1/10',
+    'bytes=0-1/10',
+    'items 0-1/10',
+    'bytes 0-1/10, bytes 0-1/10',
+    'bytes 0-9007199254740992/9007199254740994',
+    'bytes 0-1/9007199254740992',
+    'bytes 0-1',
+  ];
+  for (const value of others) t.is(parseContentRange(value), null, value);
+});
+
+test('range: any interval survives writing and reading, any text does not throw', (t) => {
+  const sizes = fc.tuple(fc.maxSafeNat(), fc.maxSafeNat(), fc.maxSafeNat());
+  fc.assert(
+    fc.property(sizes, fc.string(), (numbers, text) => {
+      const [start, end, last] = numbers.toSorted((left, right) => left - right);
+      const length = Math.min(last! + 1, Number.MAX_SAFE_INTEGER);
+      if (end! >= length) return;
+      t.deepEqual(parseContentRange(contentRange(start!, end!, length)), { start, end, length });
+      t.notThrows(() => parseContentRange(text));
+    }),
+  );
+});

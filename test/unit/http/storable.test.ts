@@ -1,0 +1,184 @@
+// May a shared cache store it? One test per rule, each with the reason that is reported. The
+// promise behind them: a response for one client never reaches another who may not see it.
+// Numbers and windows are tested in freshness.test.ts.
+
+import test from 'ava';
+import { type CachePolicy, judgeResponse, type Refusal } from '../../../ts/http/freshness.js';
+import { formatHttpDate } from '../../../ts/http/http-date.js';
+
+const nowMs = Date.UTC(2026, 10, 24);
+const policy: CachePolicy = {
+  defaultTtlMs: null,
+  overrideOrigin: false,
+  targetedFields: ['CDN-Cache-Control'],
+  heuristicFraction: 0.1,
+  heuristicMaxMs: 86_400_000,
+};
+const override = { defaultTtlMs: 60_000, overrideOrigin: true };
+const lastModified = ['Last-Modified', formatHttpDate(nowMs / 1000 - 1000)];
+const longLived = ['Cache-Control', 'max-age=60'];
+
+interface Given {
+  readonly method?: string;
+  readonly status?: number;
+  readonly request?: string[];
+  readonly policy?: Partial<CachePolicy>;
+}
+
+const judge = (fields: string[], given: Given = {}) =>
+  judgeResponse(
+    { method: given.method ?? 'GET', fields: given.request ?? [] },
+    { status: given.status ?? 200, fields },
+    { sentMs: nowMs, receivedMs: nowMs },
+    { ...policy, ...given.policy },
+  );
+const reason = (fields: string[], given: Given = {}): Refusal => judge(fields, given).reason;
+const control = (value: string, given: Given = {}) =>
+  reason(['Cache-Control', value, 'ETag', '"a"'], given);
+
+test('storable: only responses to GET are stored', (t) => {
+  for (const method of ['HEAD', 'POST', 'PUT', 'get', 'FOO']) {
+    t.is(reason(longLived, { method }), 'method', method);
+  }
+  t.is(reason(longLived), '');
+});
+
+test('storable: the answer to a GET with a body is not stored', (t) => {
+  t.is(reason(longLived, { request: ['Content-Length', '5'] }), 'request-body');
+  t.is(reason(longLived, { request: ['Transfer-Encoding', 'chunked'] }), 'request-body');
+  t.is(reason(longLived, { request: ['Content-Length', '0'] }), '');
+});
+
+test('storable: parts, validations and what is not final are not stored', (t) => {
+  t.is(reason(longLived, { status: 206 }), 'partial');
+  for (const status of [100, 103, 199, 304, 600]) t.is(reason(longLived, { status }), 'status');
+});
+
+test('storable: answers to a condition or range of one request are not stored', (t) => {
+  for (const status of [412, 416, 417]) t.is(reason(longLived, { status }), 'status');
+});
+
+test('storable: any other final status is stored with explicit freshness', (t) => {
+  for (const status of [200, 201, 299, 302, 403, 404, 499, 500, 503, 599]) {
+    t.is(reason(longLived, { status }), '', String(status));
+  }
+});
+
+test('storable: a status that is not cacheable by itself needs a lifetime or public', (t) => {
+  const fields = ['ETag', '"a"', ...lastModified];
+  for (const status of [201, 302, 403, 500, 503]) {
+    t.is(reason(fields, { status }), 'no-lifetime');
+    t.is(reason([...fields, 'Cache-Control', 'public'], { status }), '');
+    t.is(reason([...fields, 'Expires', '0'], { status }), '');
+  }
+});
+
+test('storable: no-store in the response or the request forbids it', (t) => {
+  t.is(control('no-store, max-age=60'), 'no-store');
+  t.is(control('NO-STORE=x'), 'no-store');
+  t.is(control('max-age=60', { request: ['Cache-Control', 'no-store'] }), 'request-no-store');
+  t.is(control('max-age=60', { request: ['Cache-Control', 'no-cache', 'Cookie', 'a'] }), '');
+});
+
+test('storable: must-understand sets no-store aside for a known status only', (t) => {
+  t.is(control('no-store, must-understand, max-age=60'), '');
+  t.is(control('no-store, must-understand, max-age=60', { status: 599 }), 'must-understand');
+  t.is(control('must-understand, max-age=60', { status: 499 }), 'must-understand');
+});
+
+test('storable: private forbids it, with or without a list of fields', (t) => {
+  t.is(control('private, max-age=60'), 'private');
+  t.is(control('private="x-a", max-age=60'), 'private');
+  t.is(control('private=, s-maxage=60, public'), 'private');
+});
+
+test('storable: a star anywhere in Vary forbids it', (t) => {
+  for (const vary of ['*', '*, *', ', *', 'Accept, *', '* ,Accept']) {
+    t.is(reason([...longLived, 'Vary', vary]), 'vary-star', vary);
+  }
+  t.is(reason([...longLived, 'Vary', 'Accept', 'vary', '*']), 'vary-star');
+  t.is(reason([...longLived, 'Vary', 'Accept']), '');
+});
+
+test('storable: a Vary that cannot be read forbids it', (t) => {
+  t.is(reason([...longLived, 'Vary', 'a b']), 'vary-invalid');
+  t.is(reason([...longLived, 'Vary', '"accept"']), 'vary-invalid');
+});
+
+test('storable: a response to Authorization needs the permission of the origin', (t) => {
+  const request = ['Authorization', 'Basic eDp5'];
+  t.is(control('max-age=60', { request }), 'authorization');
+  t.is(control('s-maxage=x, max-age=60', { request }), 'authorization');
+  t.is(control('foo; must-revalidate, max-age=60', { request }), 'authorization');
+  for (const permission of ['public', 'must-revalidate', 's-maxage=60']) {
+    t.is(control(`${permission}, max-age=60`, { request }), '', permission);
+  }
+  t.true(judge(longLived, { request }).authorized);
+  t.false(judge(longLived).authorized);
+});
+
+test('storable: Set-Cookie needs an explicit lifetime or public', (t) => {
+  const cookie = ['Set-Cookie', 'a=1', ...lastModified, 'ETag', '"a"'];
+  t.is(reason(cookie), 'set-cookie');
+  t.is(reason([...cookie, 'Cache-Control', 'no-cache']), 'set-cookie');
+  t.is(reason([...cookie, 'Cache-Control', 'max-age=0']), 'set-cookie');
+  t.is(reason([...cookie, 'Expires', '0']), 'set-cookie');
+  t.is(reason([...cookie, 'Cache-Control', 'max-age=60']), '');
+  t.is(reason([...cookie, 'CDN-Cache-Control', 'max-age=60']), '');
+  t.is(reason([...cookie, 'Cache-Control', 'public, max-age=0']), '');
+  t.true(judge(cookie).hasSetCookie);
+});
+
+test('storable: Set-Cookie is not stored on a lifetime assumed or set by the route', (t) => {
+  const cookie = ['Set-Cookie', 'a=1', ...lastModified];
+  t.is(reason([...cookie, 'Cache-Control', 'public']), 'set-cookie');
+  t.is(reason(cookie, { policy: { defaultTtlMs: 60_000 } }), 'set-cookie');
+});
+
+test('storable: without lifetime and validator there is nothing to gain', (t) => {
+  t.is(reason([]), 'no-lifetime');
+  t.is(reason(['Cache-Control', 'max-age=0']), 'no-lifetime');
+  t.is(reason(['Cache-Control', 'public']), 'no-lifetime');
+  t.is(reason(['Last-Modified', 'yesterday']), 'no-lifetime');
+  t.is(reason(['Cache-Control', 'max-age=0, stale-if-error=60']), '');
+});
+
+test('storable: with a validator even a lifetime of zero is stored', (t) => {
+  t.is(reason(['ETag', '"a"']), '');
+  t.is(reason(['Cache-Control', 'max-age=0', 'ETag', 'W/"a"']), '');
+  t.is(reason(['Cache-Control', 'max-age=0', ...lastModified]), '');
+  t.is(reason(['Expires', '0', ...lastModified]), '');
+});
+
+test('storable: no-cache is stored only if it can be validated', (t) => {
+  t.is(reason(['Cache-Control', 'no-cache, max-age=60']), 'no-validator');
+  t.is(control('no-cache, max-age=60'), '');
+  t.true(judge(['Cache-Control', 'no-cache="x-a"', 'ETag', '"a"']).noCache);
+});
+
+test('storable: a route that overrides does not override what protects clients', (t) => {
+  const given = { policy: override };
+  t.is(control('no-store', given), 'no-store');
+  t.is(control('private', given), 'private');
+  t.is(reason(['Vary', '*'], given), 'vary-star');
+  t.is(reason(['Set-Cookie', 'a=1'], given), 'set-cookie');
+  const request = ['Authorization', 'x'];
+  t.is(control('max-age=5', { ...given, request }), 'authorization');
+  const judged = judge(['Cache-Control', 'must-revalidate'], { ...given, request });
+  t.like(judged, { store: true, mustRevalidate: true, lifetimeMs: 60_000 });
+});
+
+test('storable: a route that overrides stores also errors and what had no lifetime', (t) => {
+  t.is(reason([], { policy: override }), '');
+  t.is(reason(['Cache-Control', 'no-cache, max-age=0'], { policy: override }), '');
+  t.is(reason([], { policy: override, status: 500 }), '');
+  t.is(reason([], { policy: { ...override, defaultTtlMs: null } }), 'no-lifetime');
+});
+
+test('storable: targeted directives decide, and plain ones only without them', (t) => {
+  t.is(reason(['CDN-Cache-Control', 'max-age=60', 'Cache-Control', 'private, no-store']), '');
+  t.is(reason(['CDN-Cache-Control', 'no-store', ...longLived]), 'no-store');
+  t.is(reason(['CDN-Cache-Control', 'private', ...longLived]), 'private');
+  t.is(reason(['CDN-Cache-Control', 'private=', ...longLived]), '');
+  t.is(reason(['CDN-Cache-Control', '', 'Cache-Control', 'no-store']), 'no-store');
+});

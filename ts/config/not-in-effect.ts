@@ -1,0 +1,71 @@
+// The keys that are accepted, and type checked, and yet change nothing in this version. Each one is
+// named at start and by `check`, so that nobody relies on an option without effect. A feature that
+// is built takes its key off this list; the list is empty when the first release is cut.
+
+import { formatPath, type KeyPath } from './keys.js';
+
+export interface LaterKey {
+  /** As schemaKeys() writes it; a last step `[1..]` stands for every item but the first. */
+  readonly key: string;
+  /** Where only some values are not in effect. */
+  readonly when?: (value: unknown) => boolean;
+}
+
+export const laterKeys: readonly LaterKey[] = [
+  { key: 'listen', when: (value) => typeof value === 'string' && value.startsWith('https:') },
+  { key: 'listen[]', when: (value) => typeof value === 'string' && value.startsWith('https:') },
+  { key: 'upstreams.NAME.origins[1..]' },
+  { key: 'upstreams.NAME.tls' },
+  { key: 'upstreams.NAME.health' },
+  { key: 'routes[].cache.stale' },
+  { key: 'routes[].rewrite' },
+  { key: 'routes[].headers' },
+  { key: 'routes[].limit_rate' },
+  { key: 'raw_disk_cache.io_backend', when: (value) => value === 'io_uring' },
+  { key: 'raw_disk_cache.enable_compression' },
+  { key: 'raw_disk_cache.enable_prefetch' },
+  { key: 'raw_disk_cache.enable_zero_copy' },
+  { key: 'metrics_endpoint' },
+  { key: 'purge' },
+  { key: 'lanes', when: (value) => value !== 0 && value !== '0' },
+  { key: 'slice_size' },
+  { key: 'max_concurrent_subrequests' },
+  { key: 'max_retries' },
+  { key: 'slice_patterns' },
+];
+
+interface Found {
+  readonly path: KeyPath;
+  readonly value: unknown;
+  /** What cannot be said by a path. */
+  readonly suffix: string;
+}
+
+function step(found: Found, name: string): Found[] {
+  const { path, value } = found;
+  if (typeof value !== 'object' || value === null) return [];
+  if (name === '[1..]') {
+    return Array.isArray(value) && value.length > 1 ? [{ ...found, suffix: '[1..]' }] : [];
+  }
+  if (name === '[]') {
+    if (!Array.isArray(value)) return [];
+    return value.map((item, index) => ({ path: [...path, index], value: item, suffix: '' }));
+  }
+  if (Array.isArray(value)) return [];
+  return Object.entries(value)
+    .filter(([key]) => name === 'NAME' || key === name)
+    .map(([key, item]) => ({ path: [...path, key], value: item, suffix: '' }));
+}
+
+/** Which of the given keys are not in effect, in the order of laterKeys. */
+export function findNotInEffect(root: unknown): string[] {
+  return laterKeys.flatMap(({ key, when }) => {
+    let found: Found[] = [{ path: [], value: root, suffix: '' }];
+    for (const name of key.match(/\[[^\]]*\]|[^.[]+/g) ?? []) {
+      found = found.flatMap((place) => step(place, name));
+    }
+    return found
+      .filter(({ value }) => when === undefined || when(value))
+      .map(({ path, suffix }) => formatPath(path) + suffix);
+  });
+}

@@ -1,0 +1,249 @@
+// Every configuration key, what it allows, and its default: the defaults live here and only here.
+// The keys are those of the YAML file and of the programmatic options alike; Config is what the
+// rest of the program reads, with sizes in bytes and durations in milliseconds.
+// docs/reference/config.md describes each key for people, and a test compares the two.
+
+import { z } from 'zod';
+import {
+  adminAddress,
+  checked,
+  duration,
+  flag,
+  hostPattern,
+  keyHost,
+  type ListenAddress,
+  listenAddress,
+  methodName,
+  oneOf,
+  oneOrList,
+  originUrl,
+  pathPrefix,
+  powerOfTwo,
+  size,
+  text,
+  wholeNumber,
+} from './values.js';
+
+const kib = 1024;
+const mib = 1024 * kib;
+const unlimited = Number.MAX_SAFE_INTEGER;
+const day = 86_400_000;
+/** Ten years: below the 2^31 seconds at which RFC 9111 section 1.2.2 lets a cache stop counting. */
+const lifetimeMaxMs = 3650 * day;
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+/** Below this the pages of L1, fills and device I/O cannot all have their smallest share. */
+export const memoryLimitMin = 96 * mib;
+/** Part of memory_limit that running fills and device I/O need beside L1. */
+export const memoryBesideL1 = 64 * mib;
+/** The purge journals take 64 MiB; the rest must still be a ring. */
+export const storeSizeMin = 256 * mib;
+
+/** A map whose keys are known; anything else in it is an issue of its own. */
+const section = <Shape extends z.core.$ZodLooseShape>(shape: Shape) => z.strictObject(shape);
+
+/** Accepted and named as not in effect; what is inside is for a later version to judge. */
+const laterSection = () => z.looseObject({});
+
+const rawDiskCache = section({
+  device_path: text('the path of a file or block device').optional(),
+  total_size: size(storeSizeMin, unlimited, 100 * 1024 * mib).optional(),
+  block_size: powerOfTwo(512, 64 * kib).prefault(4096),
+  use_direct_io: flag().prefault(true),
+  create: flag().prefault(false),
+  io_backend: oneOf('auto', 'threads', 'io_uring').prefault('auto'),
+  enable_compression: flag().optional(),
+  enable_prefetch: flag().optional(),
+  enable_zero_copy: flag().optional(),
+});
+
+const upstreamName = checked<string, string>('a name of letters, digits, "_" and "-"', (value) =>
+  typeof value === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(value) ? value : null,
+);
+
+const upstream = section({
+  origins: oneOrList(originUrl()),
+  tls: laterSection().optional(),
+  health: laterSection().optional(),
+});
+
+type QueryInput = 'keep' | 'drop' | { only: string[] } | { without: string[] };
+
+export type QueryRule =
+  | { readonly kind: 'keep' | 'drop' }
+  | { readonly kind: 'only' | 'without'; readonly names: readonly string[] };
+
+const queryRule = checked<QueryInput, QueryRule>(
+  'keep, drop, {only: [name, ...]} or {without: [name, ...]}',
+  readQueryRule,
+);
+
+function readQueryRule(value: unknown): QueryRule | null {
+  if (value === 'keep' || value === 'drop') return { kind: value };
+  if (typeof value !== 'object' || value === null || Object.keys(value).length !== 1) return null;
+  const [kind, names] = Object.entries(value)[0]!;
+  if (kind !== 'only' && kind !== 'without') return null;
+  const isNames = Array.isArray(names) && names.length > 0;
+  // The key compares raw bytes: a name that holds a delimiter could never match.
+  if (!isNames || !names.every((name) => typeof name === 'string' && /^[^&=#\s]+$/.test(name))) {
+    return null;
+  }
+  return { kind, names };
+}
+
+const routeCache = section({
+  pass: flag().prefault(false),
+  ttl: z
+    .record(
+      checked<string, string>('a status from 200 to 599 in quotes, such as "200"', (value) =>
+        typeof value === 'string' && /^[2-5]\d\d$/.test(value) ? value : null,
+      ),
+      duration(0, lifetimeMaxMs),
+    )
+    .prefault({}),
+  override_origin: flag().prefault(false),
+  key: section({
+    query: queryRule.prefault('keep'),
+    sort_query: flag().prefault(false),
+    host: keyHost().optional(),
+  }).prefault({}),
+  stale: laterSection().optional(),
+});
+
+const route = section({
+  match: section({
+    host: hostPattern().optional(),
+    path: pathPrefix().optional(),
+    method: oneOrList(methodName()).optional(),
+  }).prefault({}),
+  upstream: text('the name of one of upstreams').optional(),
+  cache: routeCache.prefault({}),
+  rewrite: laterSection().optional(),
+  headers: laterSection().optional(),
+  limit_rate: size(1, unlimited, mib).optional(),
+});
+
+export const configSchema = section({
+  upstream_address: originUrl().optional(),
+  upstreams: z.record(upstreamName, upstream).prefault({}),
+  routes: z.array(route).prefault([]),
+  listen: oneOrList(listenAddress()).prefault('127.0.0.1:8080'),
+  admin: section({ listen: adminAddress().optional() }).prefault({}),
+  enable_cache: flag().prefault(true),
+  cache_ttl: duration(1000, lifetimeMaxMs).prefault('1h'),
+  memory_limit: size(memoryLimitMin, unlimited, 256 * mib).prefault('256MiB'),
+  index_memory_limit: size(mib, unlimited, 64 * mib).prefault('64MiB'),
+  l1_cache_size_bytes: size(mib, unlimited, 100 * mib).prefault('100MiB'),
+  enable_l2_cache: flag().prefault(true),
+  l2_backend: oneOf('raw_disk', 'file').prefault('raw_disk'),
+  l2_cache_dir: text('the path of a directory').optional(),
+  l2_total_size: size(storeSizeMin, unlimited, 100 * 1024 * mib).prefault('10GiB'),
+  raw_disk_cache: rawDiskCache.prefault({}),
+  timeouts: section({
+    connect: duration(1, day).prefault('5s'),
+    head: duration(1, day).prefault('30s'),
+    idle: duration(1, day).prefault('30s'),
+    client_idle: duration(1, day).prefault('60s'),
+    follower_grace: duration(1, day).prefault('10s'),
+  }).prefault({}),
+  log_level: oneOf(...logLevels).prefault('info'),
+  lanes: checked<'auto' | number, 'auto' | number>(
+    'auto or a whole number from 0 to 256',
+    (value) => {
+      if (value === 'auto') return 'auto';
+      const count = typeof value === 'string' && /^\d{1,3}$/.test(value) ? Number(value) : value;
+      const isCount = typeof count === 'number' && Number.isInteger(count);
+      return isCount && count >= 0 && count <= 256 ? count : null;
+    },
+  ).optional(),
+  metrics_endpoint: section({
+    enabled: flag().optional(),
+    address: listenAddress().optional(),
+  }).optional(),
+  purge: section({
+    enabled: flag().optional(),
+    auth_token: text().optional(),
+    enable_metrics: flag().optional(),
+  }).optional(),
+  slice_size: size(64 * kib, 10 * mib, mib).optional(),
+  max_concurrent_subrequests: wholeNumber(1, 1024).optional(),
+  max_retries: wholeNumber(0, 100).optional(),
+  slice_patterns: z.array(text('a path pattern')).optional(),
+});
+
+/** Options of the programmatic API: the keys of the YAML file, snake_case and all. */
+export type ConfigInput = z.input<typeof configSchema>;
+/** Every key validated and defaulted, before the keys are seen together. */
+export type Settings = z.output<typeof configSchema>;
+
+export interface KeyPolicy {
+  readonly query: QueryRule;
+  readonly sortQuery: boolean;
+  /** Replaces host and port in the key; null takes the request's. */
+  readonly host: string | null;
+}
+
+export interface RouteCacheConfig {
+  /** Never looked up, never stored. */
+  readonly pass: boolean;
+  /** Status to lifetime. */
+  readonly ttlMs: ReadonlyMap<number, number>;
+  readonly overrideOrigin: boolean;
+  readonly key: KeyPolicy;
+}
+
+export interface RouteConfig {
+  readonly match: {
+    /** Lower case, without port; null matches any. */
+    readonly host: string | null;
+    readonly path: string | null;
+    readonly methods: readonly string[] | null;
+  };
+  /** A name in Config.upstreams. */
+  readonly upstream: string;
+  readonly cache: RouteCacheConfig;
+}
+
+export interface UpstreamConfig {
+  readonly origin: URL;
+}
+
+export type ServedAddress = Exclude<ListenAddress, { readonly kind: 'https' }>;
+
+export interface Config {
+  readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
+  /** First match wins; never empty. */
+  readonly routes: readonly RouteConfig[];
+  readonly listen: readonly ServedAddress[];
+  readonly admin: { readonly listen: ServedAddress | null };
+  readonly enableCache: boolean;
+  readonly cacheTtlMs: number;
+  readonly memoryLimitBytes: number;
+  readonly indexMemoryLimitBytes: number;
+  readonly l1CacheSizeBytes: number;
+  readonly enableL2Cache: boolean;
+  readonly l2Backend: 'raw_disk' | 'file';
+  /** Not null where the file backend is in use. */
+  readonly l2CacheDir: string | null;
+  readonly l2TotalSizeBytes: number;
+  readonly rawDiskCache: {
+    /** Not null where the raw disk is in use. */
+    readonly devicePath: string | null;
+    /** Not null with `create`. */
+    readonly totalSizeBytes: number | null;
+    readonly blockSizeBytes: number;
+    readonly useDirectIo: boolean;
+    readonly create: boolean;
+    readonly ioBackend: 'auto' | 'threads';
+  };
+  readonly timeouts: {
+    readonly connectMs: number;
+    readonly headMs: number;
+    readonly idleMs: number;
+    readonly clientIdleMs: number;
+    readonly followerGraceMs: number;
+  };
+  readonly logLevel: LogLevel;
+}

@@ -1,0 +1,199 @@
+// The kinds of values that configuration keys have: each kind says in words what it allows and
+// reads an unknown value into what the program uses, or into null. Sentences about what was found
+// are made in explain.ts; defaults are in schema.ts.
+
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { formatDuration, formatSize, parseDuration, parseSize } from '../units.js';
+
+export type ListenAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+  /** Accepted, not in effect: it never becomes part of a Config. */
+  | { readonly kind: 'https'; readonly host: string; readonly port: number };
+
+type Reader<Output> = (value: unknown) => Output | null;
+
+/** `allowed` becomes the issue's message; explain.ts puts what was found before it. */
+export function checked<Input, Output>(allowed: string, read: Reader<Output>) {
+  return z
+    .custom<Input>((value) => read(value) !== null, { error: allowed })
+    .transform((value) => read(value) as Output);
+}
+
+/** A list, or the one value of a list. */
+export function oneOrList<Input, Output>(item: z.ZodType<Output, Input>) {
+  const list = z.preprocess(
+    (value) => (Array.isArray(value) ? value : [value]),
+    z.array(item).min(1, { error: 'at least one value' }),
+  );
+  return list as unknown as z.ZodType<Output[], Input | Input[]>;
+}
+
+/** True and false; as text too, which is what interpolation of an environment variable gives. */
+export const flag = () =>
+  checked<boolean, boolean>('true or false', (value) => {
+    if (typeof value === 'boolean') return value;
+    return value === 'true' ? true : value === 'false' ? false : null;
+  });
+
+export const text = (allowed = 'a text') =>
+  checked<string, string>(allowed, (value) =>
+    typeof value === 'string' && value !== '' ? value : null,
+  );
+
+export const oneOf = <const Word extends string>(...words: readonly Word[]) =>
+  checked<Word, Word>(
+    words.length === 2 ? words.join(' or ') : `one of ${words.join(', ')}`,
+    (value) => words.find((word) => word === value) ?? null,
+  );
+
+export const wholeNumber = (minimum: number, maximum: number) =>
+  checked<number, number>(`a whole number from ${minimum} to ${maximum}`, (value) => {
+    const isDigits = typeof value === 'string' && /^\d{1,15}$/.test(value);
+    const number = isDigits ? Number(value) : value;
+    if (typeof number !== 'number' || !Number.isInteger(number)) return null;
+    return number >= minimum && number <= maximum ? number : null;
+  });
+
+/** Bytes. The two examples show both ways of writing a size that is allowed. */
+export function size(minimum: number, maximum: number, example: number) {
+  const range =
+    maximum === Number.MAX_SAFE_INTEGER
+      ? `a size of at least ${formatSize(minimum)}`
+      : `a size from ${formatSize(minimum)} to ${formatSize(maximum)}`;
+  return checked<number | string, number>(
+    `${range}, for example "${formatSize(example)}" or ${example}`,
+    (value) => {
+      const bytes = parseSize(value);
+      return bytes !== null && bytes >= minimum && bytes <= maximum ? bytes : null;
+    },
+  );
+}
+
+/** Bytes, a power of two. */
+export const powerOfTwo = (minimum: number, maximum: number) =>
+  checked<number | string, number>(
+    `a power of two from ${minimum} to ${maximum} (${formatSize(maximum)})`,
+    (value) => {
+      const bytes = parseSize(value);
+      if (bytes === null || bytes < minimum || bytes > maximum) return null;
+      return Number.isInteger(Math.log2(bytes)) ? bytes : null;
+    },
+  );
+
+/** Milliseconds. */
+export const duration = (minimumMs: number, maximumMs: number) =>
+  checked<number | string, number>(
+    `a duration from ${formatDuration(minimumMs)} to ${formatDuration(maximumMs)}, ` +
+      'as seconds (10) or with a unit ("500ms", "10s", "1h")',
+    (value) => {
+      const durationMs = parseDuration(value);
+      if (durationMs === null) return null;
+      return durationMs >= minimumMs && durationMs <= maximumMs ? durationMs : null;
+    },
+  );
+
+const hostName =
+  /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$/;
+
+/** "host:port" and "[v6]:port", lower case, brackets removed. */
+function splitHostPort(value: string): { host: string; port: number } | null {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]/\s]+)):(\d{1,5})$/.exec(value.toLowerCase());
+  if (match === null) return null;
+  const [, literal, name, digits] = match;
+  if (literal !== undefined && isIP(literal) !== 6) return null;
+  if (name !== undefined && !hostName.test(name)) return null;
+  // Digits and dots only, and yet no address: a slip that a resolver would puzzle over for seconds.
+  if (name !== undefined && /^[\d.]+$/.test(name) && isIP(name) !== 4) return null;
+  const port = Number(digits);
+  return port <= 65535 ? { host: literal ?? name!, port } : null;
+}
+
+// The longest path that fits sockaddr_un with its closing zero.
+const unixPathLengthMax = 107;
+
+function readListen(value: unknown): ListenAddress | null {
+  if (typeof value !== 'string') return null;
+  if (value.startsWith('unix:')) {
+    const path = value.slice('unix:'.length);
+    const fits = path.startsWith('/') && Buffer.byteLength(path) <= unixPathLengthMax;
+    return fits && path !== '/' && !path.includes('\0') ? { kind: 'unix', path } : null;
+  }
+  const secure = value.startsWith('https://');
+  const address = splitHostPort(secure ? value.slice('https://'.length) : value);
+  return address === null ? null : { kind: secure ? 'https' : 'tcp', ...address };
+}
+
+export const listenAddress = () =>
+  checked<string, ListenAddress>(
+    `"host:port", "[::1]:8080" or "unix:/path" of at most ${unixPathLengthMax} bytes`,
+    readListen,
+  );
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
+
+/** Who reaches the admin listener may purge everything: it never listens beyond this machine. */
+export const adminAddress = () =>
+  checked<string, ListenAddress>(
+    '"unix:/path" or a loopback address such as "127.0.0.1:9080"',
+    (value) => {
+      const address = readListen(value);
+      if (address === null || address.kind === 'https') return null;
+      return address.kind === 'unix' || isLoopback(address.host) ? address : null;
+    },
+  );
+
+/** "host:port" means http. No path: joining one to every target is what rewriting is for. */
+export const originUrl = () =>
+  checked<string, URL>(
+    '"host:port" or a http or https URL without path, query or credentials',
+    (value) => {
+      if (typeof value !== 'string') return null;
+      const written = /^https?:\/\//i.test(value) ? value : `http://${value}`;
+      if (written !== value && splitHostPort(value) === null) return null;
+      if (/\s/.test(written) || !URL.canParse(written)) return null;
+      const url = new URL(written);
+      const isBare = url.pathname === '/' && url.search === '' && url.hash === '';
+      const isOpen = url.username === '' && url.password === '';
+      return isBare && isOpen && url.port !== '0' && !/[?#@]/.test(written) ? url : null;
+    },
+  );
+
+/** What a route matches Host against: the port is not part of it. */
+export const hostPattern = () =>
+  checked<string, string>(
+    'a host name such as "example.com" or "*.example.com", no port',
+    (value) => {
+      if (typeof value !== 'string') return null;
+      const host = value.toLowerCase().replace(/\.$/, '');
+      const name = host.startsWith('*.') ? host.slice(2) : host;
+      if (hostName.test(name)) return host;
+      return name === host && /^\[.*\]$/.test(host) && isIP(host.slice(1, -1)) === 6 ? host : null;
+    },
+  );
+
+/** Replaces host and port in the cache key, so a port may be part of it. */
+export const keyHost = () =>
+  checked<string, string>('a host name with or without a port', (value) => {
+    if (typeof value !== 'string') return null;
+    const host = value.toLowerCase();
+    return hostName.test(host) || splitHostPort(host) !== null ? host : null;
+  });
+
+export const pathPrefix = () =>
+  checked<string, string>('a path prefix that begins with "/", without query or space', (value) =>
+    typeof value === 'string' && /^\/[^\s?#]*$/.test(value) ? value : null,
+  );
+
+export const methodName = () =>
+  checked<string, string>('a method name in capitals, such as GET', (value) =>
+    typeof value === 'string' && /^[A-Z][A-Z-]{0,31}$/.test(value) ? value : null,
+  );
+
+export function formatListen(address: ListenAddress): string {
+  if (address.kind === 'unix') return `unix:${address.path}`;
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return `${address.kind === 'https' ? 'https://' : ''}${host}:${address.port}`;
+}

@@ -1,0 +1,94 @@
+// Header fields as a flat list, the way they came off the wire, and the few ways to read them. Text
+// is latin1: one character per byte, so that odd octets come back unchanged. Nothing here knows
+// what a field means; hop-by-hop rules, dates, directives and tags live in the files beside it.
+
+/** Flat list name, value, name, value, ... as received; latin1 text, order and duplicates kept. */
+export type RawFields = readonly string[];
+
+const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/** The values of every line of that name, in order. `name` is lower case; the lines may not be. */
+export function fieldLines(fields: RawFields, name: string): string[] {
+  const lines: string[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (isNamed(fields[i]!, name)) lines.push(fields[i + 1]!);
+  }
+  return lines;
+}
+
+/**
+ * All lines of that name as one list, or undefined where there is none. Never ask it for
+ * Set-Cookie.
+ */
+export function fieldValue(fields: RawFields, name: string): string | undefined {
+  const lines = fieldLines(fields, name);
+  return lines.length === 0 ? undefined : lines.join(', ');
+}
+
+/**
+ * Splits a list at the commas outside of quoted strings. A quote that is never closed takes the
+ * rest of the text with it: what stands behind it must not be read as if it were a member of its
+ * own.
+ */
+export function listMembers(value: string): string[] {
+  const members: string[] = [];
+  let start = 0;
+  let isQuoted = false;
+  for (let i = 0; i < value.length; i += 1) {
+    const character = value[i];
+    if (isQuoted) {
+      if (character === '\\') i += 1;
+      else if (character === '"') isQuoted = false;
+    } else if (character === '"') {
+      isQuoted = true;
+    } else if (character === ',') {
+      pushTrimmed(members, value.slice(start, i));
+      start = i + 1;
+    }
+  }
+  pushTrimmed(members, value.slice(start));
+  return members;
+}
+
+/** The fields with that one line: in the place of the first line of that name, or at the end. */
+export function withField(fields: RawFields, name: string, value: string): string[] {
+  const wanted = name.toLowerCase();
+  const result: string[] = [];
+  let isPlaced = false;
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (!isNamed(fields[i]!, wanted)) {
+      result.push(fields[i]!, fields[i + 1]!);
+    } else if (!isPlaced) {
+      result.push(name, value);
+      isPlaced = true;
+    }
+  }
+  if (!isPlaced) result.push(name, value);
+  return result;
+}
+
+export function isToken(text: string): boolean {
+  return tokenPattern.test(text);
+}
+
+/** Without the spaces and tabs around it. `trim()` would also take the latin1 no-break space. */
+export function trimmed(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isBlank(text.charCodeAt(start))) start += 1;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end -= 1;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}
+
+function isNamed(given: string, lowerCase: string): boolean {
+  return given.length === lowerCase.length && given.toLowerCase() === lowerCase;
+}
+
+function pushTrimmed(members: string[], text: string): void {
+  const member = trimmed(text);
+  if (member !== '') members.push(member);
+}

@@ -1,0 +1,74 @@
+// Which fields belong to one connection only and are neither forwarded nor stored (RFC 9110 7.6.1).
+// Content-Length stays: whether it still fits is for the code that sends the body. Upgrade goes
+// too: a switched protocol is passed through by code that reads the fields as received.
+
+import { fieldLines, type RawFields, trimmed } from './fields.js';
+
+// The Proxy-Auth fields are between the client and a proxy; this one asks for nothing in them.
+const hopByHop: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+// Framing, routing, authentication and caching stand on these, so a Connection field that lists
+// them must not be a way to strip them from a message that was judged with them.
+const guarded: ReadonlySet<string> = new Set([
+  'accept-ranges',
+  'age',
+  'authorization',
+  'cache-control',
+  'cache-status',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'cookie',
+  'date',
+  'etag',
+  'expires',
+  'host',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'last-modified',
+  'pragma',
+  'range',
+  'set-cookie',
+  'vary',
+  'via',
+]);
+
+/** The fields that go on to the next hop or into the store, in order. */
+export function withoutHopByHop(fields: RawFields): string[] {
+  const named = connectionOptions(fields);
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i]!.toLowerCase();
+    if (!hopByHop.has(name) && !named.has(name)) kept.push(fields[i]!, fields[i + 1]!);
+  }
+  return kept;
+}
+
+// Options are plain tokens, so quotes mean nothing here: splitting at every comma removes more, not
+// less.
+function connectionOptions(fields: RawFields): Set<string> {
+  const options = new Set<string>();
+  for (const line of fieldLines(fields, 'connection')) {
+    for (const member of line.split(',')) {
+      const name = trimmed(member).toLowerCase();
+      // Targeted fields (CDN-Cache-Control and its like) steer caching just as Cache-Control does.
+      if (!guarded.has(name) && !name.endsWith('-cache-control')) options.add(name);
+    }
+  }
+  return options;
+}

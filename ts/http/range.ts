@@ -1,0 +1,105 @@
+// Range, If-Range and Content-Range (RFC 9110 14, 13.1.5) for single byte ranges. Whatever is not
+// one well-formed range of bytes is answered with the whole. Written out because range-parser
+// counts a suffix longer than the body, and a range whose end is before its start, as
+// unsatisfiable.
+
+import { isStrongDate, isStrongMatch } from './entity-tag.js';
+import { fieldValue, type RawFields, trimmed } from './fields.js';
+import { parseHttpDate } from './http-date.js';
+
+export type RangeChoice =
+  | { readonly kind: 'whole' }
+  /** `end` is the last byte that belongs to it. */
+  | { readonly kind: 'part'; readonly start: number; readonly end: number }
+  | { readonly kind: 'unsatisfiable' };
+
+interface StoredValidators {
+  readonly etag: string;
+  readonly lastModifiedS: number | null;
+  readonly dateS: number;
+}
+
+const whole: RangeChoice = { kind: 'whole' };
+
+/**
+ * Which bytes of a complete body answer this request. If-None-Match and the like are judged before.
+ */
+export function chooseRange(
+  request: { readonly method: string; readonly fields: RawFields },
+  length: number,
+  stored: StoredValidators,
+  nowMs: number,
+): RangeChoice {
+  if (request.method !== 'GET') return whole;
+  const range = fieldValue(request.fields, 'range');
+  if (range === undefined) return whole;
+  const condition = fieldValue(request.fields, 'if-range');
+  if (condition !== undefined && !isSameVersion(condition, stored, nowMs)) return whole;
+  const equals = range.indexOf('=');
+  if (equals < 0 || range.slice(0, equals).toLowerCase() !== 'bytes') return whole;
+  const members = range
+    .slice(equals + 1)
+    .split(',')
+    .map(trimmed);
+  const given = members.filter((member) => member !== '');
+  return given.length === 1 ? chooseBytes(given[0]!, length) : whole;
+}
+
+export function contentRange(start: number, end: number, length: number): string {
+  return `bytes ${start}-${end}/${length}`;
+}
+
+export function unsatisfiedRange(length: number): string {
+  return `bytes */${length}`;
+}
+
+/** The interval of a 206; null for anything that is not a valid one with exact numbers. */
+export function parseContentRange(
+  value: string,
+): { start: number; end: number; length: number | null } | null {
+  const match = /^bytes ([0-9]+)-([0-9]+)\/([0-9]+|\*)$/i.exec(value);
+  if (match === null) return null;
+  const start = Number(match[1]);
+  const end = Number(match[2]);
+  const length = match[3] === '*' ? null : Number(match[3]);
+  const isExact = [start, end, length ?? 0].every(Number.isSafeInteger);
+  if (!isExact || end < start || (length !== null && end >= length)) return null;
+  return { start, end, length };
+}
+
+function chooseBytes(member: string, length: number): RangeChoice {
+  const match = /^([0-9]*)-([0-9]*)$/.exec(member);
+  if (match === null) return whole;
+  const first = withoutLeadingZeros(match[1]!);
+  const last = withoutLeadingZeros(match[2]!);
+  if (first === '') return last === '' ? whole : chooseSuffix(Number(last), length);
+  // Compared as text: beyond 2^53 two different numbers may look the same.
+  if (last !== '' && isBelow(last, first)) return whole;
+  const start = Number(first);
+  if (start >= length) return { kind: 'unsatisfiable' };
+  const end = last === '' ? length - 1 : Math.min(Number(last), length - 1);
+  return { kind: 'part', start, end };
+}
+
+function chooseSuffix(count: number, length: number): RangeChoice {
+  if (count === 0) return { kind: 'unsatisfiable' };
+  // The last bytes of nothing: satisfiable, but no Content-Range can say so.
+  if (length === 0) return whole;
+  return { kind: 'part', start: Math.max(0, length - count), end: length - 1 };
+}
+
+// Strong comparison only: parts of two versions must never be put together.
+function isSameVersion(condition: string, stored: StoredValidators, nowMs: number): boolean {
+  if (isStrongMatch(condition, stored.etag)) return true;
+  const { lastModifiedS } = stored;
+  if (lastModifiedS === null || !isStrongDate(lastModifiedS, stored.dateS)) return false;
+  return parseHttpDate(condition, nowMs) === lastModifiedS;
+}
+
+function withoutLeadingZeros(digits: string): string {
+  return digits.replace(/^0+(?=[0-9])/, '');
+}
+
+function isBelow(left: string, right: string): boolean {
+  return left.length === right.length ? left < right : left.length < right.length;
+}

@@ -1,0 +1,60 @@
+// What every step may use: configuration values, the store, the origins, the clock, counters. Made once in
+// proxy.ts; steps get it with their exchange and reach nothing else.
+
+import type { Clock } from '../clock.js';
+import type { Config } from '../config/schema.js';
+import type { CacheStore } from '../store/contract.js';
+import type { Origin } from '../upstream/pool.js';
+import type { FillTable } from './fill-table.js';
+import type { Routes } from './routes.js';
+
+/** Counts since start. */
+export interface ProxyCounters {
+  exchanges: number;
+  exchangesOpen: number;
+  hits: number;
+  stale: number;
+  misses: number;
+  collapsed: number;
+  passes: number;
+  revalidated: number;
+  originRequests: number;
+  originErrors: number;
+  clientAborts: number;
+  brokenBodies: number;
+  /** Rest of a body fetched by range because neither window nor store had it: promise 7's exception. */
+  rangeResumes: number;
+  bodyBytes: number;
+}
+
+export function zeroCounters(): ProxyCounters {
+  return {
+    exchanges: 0,
+    exchangesOpen: 0,
+    hits: 0,
+    stale: 0,
+    misses: 0,
+    collapsed: 0,
+    passes: 0,
+    revalidated: 0,
+    originRequests: 0,
+    originErrors: 0,
+    clientAborts: 0,
+    brokenBodies: 0,
+    rangeResumes: 0,
+    bodyBytes: 0,
+  };
+}
+
+export interface Services {
+  readonly config: Config;
+  /** Null: caching is off, everything passes. */
+  readonly store: CacheStore | null;
+  readonly routes: Routes;
+  readonly origins: ReadonlyMap<string, Origin>;
+  readonly fills: FillTable;
+  readonly clock: Clock;
+  readonly counters: ProxyCounters;
+  /** Our name in Via: of this process, so that two instances in a row are no loop. */
+  readonly pseudonym: string;
+}

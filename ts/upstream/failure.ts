@@ -1,0 +1,61 @@
+// What went wrong with an origin, as an UpstreamError whose sentence names the origin and what to look at.
+
+import { errors } from 'undici';
+import { type ErrorCode, UpstreamError } from '../errors.js';
+
+const refusedCodes = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENOENT']);
+const nameCodes = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_NODATA']);
+
+/** Before the head: where the request died. In the body: how it broke off. */
+export type FailurePhase = 'head' | 'body';
+
+export function upstreamFailure(origin: URL, error: unknown, phase: FailurePhase): UpstreamError {
+  if (error instanceof UpstreamError) return error;
+  const { code, sentence } = classify(error, phase);
+  return new UpstreamError(code, `${origin.origin} ${sentence}`, {
+    cause: error,
+    // Whether the request may be sent again is for the caller to judge by its method; a name or a port
+    // that does not answer will not answer a moment later either.
+    retryable: code === 'UPSTREAM_RESET' && phase === 'head',
+  });
+}
+
+function classify(error: unknown, phase: FailurePhase): { code: ErrorCode; sentence: string } {
+  const code = codeOf(error);
+  const said = error instanceof Error ? error.message : String(error);
+  if (error instanceof errors.ConnectTimeoutError) {
+    return { code: 'UPSTREAM_TIMEOUT', sentence: 'did not accept a connection in time' };
+  }
+  if (error instanceof errors.HeadersTimeoutError) {
+    return { code: 'UPSTREAM_TIMEOUT', sentence: 'sent no response head in time' };
+  }
+  if (error instanceof errors.BodyTimeoutError) {
+    return { code: 'UPSTREAM_TIMEOUT', sentence: 'stopped sending in the middle of a body' };
+  }
+  if (nameCodes.has(code)) {
+    return { code: 'UPSTREAM_DNS', sentence: `has a name that does not resolve (${code})` };
+  }
+  if (refusedCodes.has(code)) {
+    return { code: 'UPSTREAM_REFUSED', sentence: `refused the connection (${code})` };
+  }
+  if (code.startsWith('HPE_') || error instanceof errors.HeadersOverflowError) {
+    return { code: 'UPSTREAM_PROTOCOL', sentence: `sent something that is not HTTP (${said})` };
+  }
+  if (/^(CERT|ERR_TLS|ERR_SSL|DEPTH|SELF_SIGNED|UNABLE_TO)/.test(code) || code === 'EPROTO') {
+    return { code: 'UPSTREAM_PROTOCOL', sentence: `could not be trusted or understood: ${said}` };
+  }
+  if (error instanceof errors.ResponseContentLengthMismatchError) {
+    return { code: 'UPSTREAM_TRUNCATED', sentence: 'sent another length than it announced' };
+  }
+  if (phase === 'body') {
+    return { code: 'UPSTREAM_TRUNCATED', sentence: `broke off in the middle of a body (${said})` };
+  }
+  return { code: 'UPSTREAM_RESET', sentence: `closed the connection without an answer (${said})` };
+}
+
+/** The system's code; of several addresses that were tried, the first one's. */
+function codeOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0]);
+  const { code } = error as { code?: unknown };
+  return typeof code === 'string' ? code : '';
+}

@@ -1,0 +1,34 @@
+// Connections to one origin: an undici pool with our timeouts and limits.
+
+import { Pool } from 'undici';
+
+export interface PoolOptions {
+  readonly connectTimeoutMs: number;
+  readonly headTimeoutMs: number;
+  /** Longest silence within a body. */
+  readonly idleTimeoutMs: number;
+}
+
+/** One origin and the connections to it. */
+export interface Origin {
+  readonly url: URL;
+  readonly pool: Pool;
+}
+
+// Enough for 10,000 clients on distinct cold objects to share; each holds one connection per fill.
+const connectionsMax = 256;
+/** A head of more than this is refused; Node's own limit for requests is 16 KiB. */
+const headBytesMax = 32 * 1024;
+
+export function openOrigin(url: URL, options: PoolOptions): Origin {
+  const pool = new Pool(url.origin, {
+    connections: connectionsMax,
+    // One request per connection at a time: behind a large body nothing else may wait.
+    pipelining: 1,
+    connect: { timeout: options.connectTimeoutMs },
+    headersTimeout: options.headTimeoutMs,
+    bodyTimeout: options.idleTimeoutMs,
+    maxHeaderSize: headBytesMax,
+  });
+  return { url, pool };
+}

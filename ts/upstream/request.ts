@@ -1,0 +1,204 @@
+// One request to an origin: resolves with the head, hands the body on chunk by chunk under the reader's
+// pace. The only file that speaks undici's handler interface; chunks are passed on as they come, without
+// a stream in between.
+
+import { Buffer } from 'node:buffer';
+import type { Readable } from 'node:stream';
+import type { Dispatcher } from 'undici';
+import type { Clock } from '../clock.js';
+import { UpstreamError } from '../errors.js';
+import type { RawFields } from '../http/fields.js';
+import { upstreamFailure } from './failure.js';
+import type { Origin } from './pool.js';
+
+export interface UpstreamRequest {
+  readonly method: string;
+  /** Origin form. */
+  readonly target: string;
+  /** Without hop-by-hop fields; Host included. */
+  readonly fields: RawFields;
+  readonly body: Readable | null;
+}
+
+export interface BodyReader {
+  /** Returns false to pause; `UpstreamBody.resume` goes on. */
+  onData(chunk: Buffer): boolean;
+  onEnd(): void;
+  onError(error: UpstreamError): void;
+}
+
+/** The body of a response. Nothing is read ahead before `read` is called. */
+export interface UpstreamBody {
+  /** Called once. An error or end that came before is reported at once. */
+  read(reader: BodyReader): void;
+  resume(): void;
+  /** Gives the connection up. No report follows. */
+  abort(): void;
+}
+
+export interface UpstreamResponse {
+  readonly status: number;
+  readonly reason: string;
+  readonly fields: RawFields;
+  readonly sentMs: number;
+  readonly receivedMs: number;
+  readonly body: UpstreamBody;
+}
+
+const safeToRepeat = new Set(['GET', 'HEAD']);
+
+/**
+ * Sends the request. Rejects with an UpstreamError when no response head comes. A GET or HEAD whose
+ * connection died before a byte of the answer is sent once more: an idle connection that the origin was
+ * just closing looks exactly like that.
+ */
+export async function sendRequest(
+  origin: Origin,
+  request: UpstreamRequest,
+  clock: Clock,
+): Promise<UpstreamResponse> {
+  try {
+    return await attempt(origin, request, clock);
+  } catch (error) {
+    const mayRepeat = safeToRepeat.has(request.method) && request.body === null;
+    if (!mayRepeat || !(error instanceof UpstreamError) || !error.retryable) throw error;
+    return attempt(origin, request, clock);
+  }
+}
+
+function attempt(origin: Origin, request: UpstreamRequest, clock: Clock): Promise<UpstreamResponse> {
+  return new Promise((resolve, reject) => {
+    const handler = new ResponseHandler(origin.url, clock, resolve, reject);
+    origin.pool.dispatch(
+      {
+        method: request.method as Dispatcher.HttpMethod,
+        path: request.target,
+        headers: request.fields as string[],
+        body: request.body,
+      },
+      handler,
+    );
+  });
+}
+
+type Ending = { readonly kind: 'end' } | { readonly kind: 'error'; readonly error: UpstreamError };
+
+class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
+  readonly #url: URL;
+  readonly #clock: Clock;
+  readonly #resolve: (response: UpstreamResponse) => void;
+  readonly #reject: (error: UpstreamError) => void;
+  readonly #sentMs: number;
+  #controller: Dispatcher.DispatchController | null = null;
+  #reader: BodyReader | null = null;
+  #ending: Ending | null = null;
+  #hasHead = false;
+  #isAborted = false;
+
+  constructor(
+    url: URL,
+    clock: Clock,
+    resolve: (response: UpstreamResponse) => void,
+    reject: (error: UpstreamError) => void,
+  ) {
+    this.#url = url;
+    this.#clock = clock;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#sentMs = clock.now();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    reason?: string,
+  ): void {
+    if (status < 200) return;
+    const fields = fieldsOf((controller as unknown as { rawHeaders: Buffer[] }).rawHeaders);
+    if (fields === null) {
+      controller.abort(
+        new UpstreamError('UPSTREAM_PROTOCOL', `${this.#url.origin} sent a malformed header field`),
+      );
+      return;
+    }
+    this.#hasHead = true;
+    controller.pause();
+    this.#resolve({
+      status,
+      reason: isFieldText(reason ?? '') ? (reason ?? '') : '',
+      fields,
+      sentMs: this.#sentMs,
+      receivedMs: this.#clock.now(),
+      body: this,
+    });
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (this.#isAborted) return;
+    if (this.#reader?.onData(chunk) === false) controller.pause();
+  }
+
+  onResponseEnd(): void {
+    this.#finish({ kind: 'end' });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    const phase = this.#hasHead ? 'body' : 'head';
+    const failure = upstreamFailure(this.#url, error, phase);
+    if (this.#hasHead) this.#finish({ kind: 'error', error: failure });
+    else this.#reject(failure);
+  }
+
+  #finish(ending: Ending): void {
+    if (this.#isAborted || this.#ending !== null) return;
+    this.#ending = ending;
+    if (this.#reader !== null) this.#report(this.#reader, ending);
+  }
+
+  #report(reader: BodyReader, ending: Ending): void {
+    if (ending.kind === 'end') reader.onEnd();
+    else reader.onError(ending.error);
+  }
+
+  read(reader: BodyReader): void {
+    this.#reader = reader;
+    if (this.#ending !== null) this.#report(reader, this.#ending);
+    else this.#controller?.resume();
+  }
+
+  resume(): void {
+    this.#controller?.resume();
+  }
+
+  abort(): void {
+    if (this.#isAborted || this.#ending !== null) return;
+    this.#isAborted = true;
+    this.#controller?.abort(new UpstreamError('UPSTREAM_RESET', 'nobody wants the body any more'));
+  }
+}
+
+// undici gives names and values as Buffers, several values of one name as an array.
+function fieldsOf(raw: readonly (Buffer | Buffer[])[]): string[] | null {
+  const fields: string[] = [];
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const name = (raw[at] as Buffer).toString('latin1');
+    const value = raw[at + 1]!;
+    for (const line of Array.isArray(value) ? value : [value]) {
+      const text = line.toString('latin1');
+      if (!isFieldText(text)) return null;
+      fields.push(name, text);
+    }
+  }
+  return fields;
+}
+
+// What RFC 9110 section 5.5 lets a value hold, obs-text included. Anything else would be refused by the
+// server that has to pass it on.
+function isFieldText(text: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
+}

@@ -42,6 +42,7 @@ export class NativeFill implements Fill {
   readonly #token: number;
   #rest: Uint8Array | null = null;
   #finishing = false;
+  #closing = false;
   #isPaused = false;
   /** Calls of #push on the stack. */
   #pushes = 0;
@@ -127,6 +128,7 @@ export class NativeFill implements Fill {
       this.fail(translateFailure(error) as Error);
     }
     this.#options.completions.drain();
+    if (this.#closing) this.close();
   }
 
   fail(reason: Error): void {
@@ -157,6 +159,11 @@ export class NativeFill implements Fill {
 
   close(): void {
     if (this.#closed) return;
+    if (this.#finishing && this.#rest !== null) {
+      // The last bytes still wait for a page; without them the object would not be stored.
+      this.#closing = true;
+      return;
+    }
     this.#closed = true;
     this.#clearGrace();
     this.#options.completions.remove(this.#token);

@@ -2,7 +2,7 @@
 // pace. The only file that speaks undici's handler interface; chunks are passed on as they come, without
 // a stream in between.
 
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../clock.js';
@@ -66,7 +66,11 @@ export async function sendRequest(
   }
 }
 
-function attempt(origin: Origin, request: UpstreamRequest, clock: Clock): Promise<UpstreamResponse> {
+function attempt(
+  origin: Origin,
+  request: UpstreamRequest,
+  clock: Clock,
+): Promise<UpstreamResponse> {
   return new Promise((resolve, reject) => {
     const handler = new ResponseHandler(origin.url, clock, resolve, reject);
     origin.pool.dispatch(

@@ -1,0 +1,127 @@
+// The operator's listener: GET /stats answers with every counter as JSON. Loopback or a unix socket
+// only, which the configuration has seen to. Knows neither the proxy nor the store: whoever starts it
+// hands in a function that tells the counters.
+
+import { once } from 'node:events';
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import type { ServedAddress } from '../config/schema.js';
+import { ConfigError } from '../errors.js';
+
+export interface AdminOptions {
+  readonly listen: ServedAddress;
+  /** Becomes the answer to GET /stats. */
+  readonly stats: () => object;
+}
+
+export interface RunningAdmin {
+  /** "http://127.0.0.1:9080" or "unix:/path"; the real port when 0 was asked for. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+// A handful of operators and one collector of metrics; more is somebody's mistake.
+const connectionsMax = 64;
+// An owner that lives answers at once on its own machine.
+const probeLimitMs = 1000;
+
+/** Rejects with ConfigError LISTEN_FAILED. */
+export async function startAdmin({ listen, stats }: AdminOptions): Promise<RunningAdmin> {
+  const server = createServer((request, response) => answer(request, response, stats));
+  server.maxConnections = connectionsMax;
+  try {
+    await listenOn(server, listen);
+  } catch (error) {
+    const isOurs = listen.kind === 'unix' && isAddressInUse(error);
+    if (!isOurs || !(await isAbandoned(listen.path))) throw listenFailure(listen, error);
+    rmSync(listen.path, { force: true });
+    await listenOn(server, listen).catch((again: unknown) => {
+      throw listenFailure(listen, again);
+    });
+  }
+  // Who may connect may look at every counter; the directory alone is not to decide that.
+  if (listen.kind === 'unix') chmodSync(listen.path, 0o600);
+  return {
+    address: addressOf(server, listen),
+    close: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function answer(request: IncomingMessage, response: ServerResponse, stats: () => object): void {
+  const path = request.url?.split('?', 1)[0];
+  const isRead = request.method === 'GET' || request.method === 'HEAD';
+  if (path !== '/stats') send(response, 404, { error: 'there is only /stats here' });
+  else if (!isRead) send(response, 405, { error: 'only GET and HEAD' }, { allow: 'GET, HEAD' });
+  else send(response, 200, stats());
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  value: object,
+  fields: Readonly<Record<string, string>> = {},
+): void {
+  const body = `${JSON.stringify(value, null, 2)}\n`;
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
+    ...fields,
+  });
+  response.end(body);
+}
+
+function listenOn(server: Server, listen: ServedAddress): Promise<unknown> {
+  const listening = once(server, 'listening');
+  if (listen.kind === 'unix') server.listen({ path: listen.path });
+  else server.listen({ host: listen.host, port: listen.port });
+  return listening;
+}
+
+function isAddressInUse(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+}
+
+/** A socket that a killed process left behind: it is there, and nobody answers on it. */
+async function isAbandoned(path: string): Promise<boolean> {
+  // A connection to a regular file is refused as well: a file is nothing that we may remove.
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
+  const probe = connect({ path });
+  try {
+    await once(probe, 'connect', { signal: AbortSignal.timeout(probeLimitMs) });
+    return false;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === 'ECONNREFUSED' || code === 'ENOENT';
+  } finally {
+    probe.destroy();
+  }
+}
+
+function addressOf(server: Server, listen: ServedAddress): string {
+  if (listen.kind === 'unix') return `unix:${listen.path}`;
+  const { address, port } = server.address() as AddressInfo;
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
+}
+
+function listenFailure(listen: ServedAddress, error: unknown): ConfigError {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  const name = listen.kind === 'unix' ? `unix:${listen.path}` : `${listen.host}:${listen.port}`;
+  const advice: Readonly<Record<string, string>> = {
+    EADDRINUSE: 'another process has it; stop that one or choose another address',
+    EACCES: 'permission denied; choose a place that this user may write to, or a port above 1023',
+    ENOENT: 'its directory does not exist; make it first',
+    EADDRNOTAVAIL: 'this machine has no such address; choose one that it has',
+  };
+  return new ConfigError(
+    'LISTEN_FAILED',
+    `admin.listen: cannot listen on ${name}: ${advice[code] ?? message}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,158 @@
+#!/usr/bin/env node
+// The command line: which commands and options there are, and what the exit status means. 0: done. 1: a
+// check failed or somebody said no. 2: the configuration or the command is wrong. 3: a device, an
+// address or an origin could not be used. Errors of ours are sentences for people; anything else is a
+// bug and says so.
+
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { MillraceError } from '../errors.js';
+import { explainUrl } from '../proxy/explain.js';
+import { parseSize } from '../units.js';
+import { checkCommand } from './commands/check.js';
+import { demoCommand } from './commands/demo.js';
+import { formatCommand } from './commands/format.js';
+import { serveCommand } from './commands/serve.js';
+
+const exitUsage = 2;
+const exitUnusable = 3;
+const exitBug = 70;
+
+const output = {
+  stdout: (line: string): void => void process.stdout.write(`${line}\n`),
+  stderr: (line: string): void => void process.stderr.write(`${line}\n`),
+};
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+function readSize(text: string): number {
+  const size = parseSize(text);
+  if (size === null || size === 0) {
+    throw new InvalidArgumentError('allowed: a size such as "100GiB" or 107374182400.');
+  }
+  return size;
+}
+
+function readBlockSize(text: string): number {
+  const size = parseSize(text);
+  if (size === null || size < 512 || size > 65536 || !Number.isInteger(Math.log2(size))) {
+    throw new InvalidArgumentError('allowed: a power of two from 512 to 65536.');
+  }
+  return size;
+}
+
+async function confirm(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await terminal.question(`${question} Type yes: `);
+    return answer.trim().toLowerCase() === 'yes';
+  } finally {
+    terminal.close();
+  }
+}
+
+interface ConfigArguments {
+  readonly config: string;
+  readonly set: string[];
+}
+
+interface CheckArguments extends ConfigArguments {
+  readonly url?: string;
+  readonly method?: string;
+}
+
+interface FormatArguments {
+  readonly size?: number;
+  readonly blockSize: number;
+  readonly zeroFill: boolean;
+  readonly yes: boolean;
+  readonly directIo: boolean;
+}
+
+interface DemoArguments {
+  readonly keep: boolean;
+  readonly size: number;
+}
+
+/** `done` is told the exit status of the command that ran. */
+export function makeProgram(done: (status: number) => void): Command {
+  const program = new Command('millrace')
+    .description('A streaming caching reverse proxy for Node.js that keeps terabytes on a raw disk')
+    .version(version())
+    .exitOverride()
+    .showHelpAfterError('(millrace --help lists what there is)');
+  const withConfig = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .requiredOption('-c, --config <file>', 'the configuration')
+      .option('--set <key=value...>', 'replace values of the configuration', []);
+
+  withConfig('serve', 'run the proxy').action(async (options: ConfigArguments) =>
+    done(await serveCommand(options)),
+  );
+  withConfig('check', 'judge a configuration without starting anything')
+    .option('--url <url>', 'also tell the route, key and policy of a request for this URL')
+    .option('--method <method>', 'its method', 'GET')
+    .action(async (options: CheckArguments) =>
+      done(await checkCommand(options, output, explainUrl)),
+    );
+  program
+    .command('format')
+    .description('make a file or block device a store')
+    .argument('<path>', 'of the file or block device')
+    .option('--size <size>', 'make a file of this size', readSize)
+    .option('--block-size <bytes>', 'writes are padded to this', readBlockSize, 4096)
+    .option('--no-zero-fill', 'quick: zero segments only ahead of the writing')
+    .option('--no-direct-io', 'go through the page cache')
+    .option('--yes', 'empty a millrace store that is there without asking', false)
+    .action(async (path: string, options: FormatArguments) => {
+      const isTerminal = process.stdin.isTTY === true && process.stderr.isTTY === true;
+      const io = { ...output, progress: process.stderr, confirm: isTerminal ? confirm : null };
+      done(await formatCommand({ path, ...options }, io));
+    });
+  program
+    .command('demo')
+    .description('show a proxy at work on this machine: origin, cold, warm, after a restart')
+    .option('--keep', 'leave it running and print commands to try', false)
+    .option('--size <size>', 'of the raw file in the temp folder', readSize, 2 ** 30)
+    .action(async (options: DemoArguments) =>
+      done(await demoCommand(options, { ...output, progress: process.stderr })),
+    );
+  return program;
+}
+
+/** Prints what went wrong and gives the exit status for it. */
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) {
+    // Commander has printed it already.
+    return error.exitCode === 0 ? 0 : exitUsage;
+  }
+  if (error instanceof MillraceError) {
+    output.stderr(error.message);
+    const isWrong = error.source === 'config' && error.code !== 'ERR_MILLRACE_LISTEN_FAILED';
+    return isWrong ? exitUsage : exitUnusable;
+  }
+  output.stderr(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  output.stderr('this is a bug in millrace; please report it with the lines above');
+  return exitBug;
+}
+
+async function main(): Promise<void> {
+  let status = 0;
+  try {
+    await makeProgram((value) => {
+      status = value;
+    }).parseAsync();
+  } catch (error) {
+    status = explain(error);
+  }
+  // The work is over; nothing that is still open may keep the process.
+  process.exit(status);
+}
+
+void main();

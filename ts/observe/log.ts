@@ -1,0 +1,67 @@
+// The program's log: one JSON line for each event on the standard output, through pino. Also turns what
+// the proxy publishes on its channels into lines. Nobody else imports pino; the rest of the program gets
+// the four functions of Log.
+
+import { pino, stdTimeFunctions } from 'pino';
+import {
+  type ExchangeReport,
+  exchangeChannel,
+  type FaultReport,
+  faultChannel,
+} from './channels.js';
+
+type Write = (fields: object, message: string) => void;
+
+export interface Log {
+  readonly debug: Write;
+  readonly info: Write;
+  readonly warn: Write;
+  readonly error: Write;
+}
+
+export interface ProgramLog extends Log {
+  /** Writes out what is buffered and stops listening to the channels. */
+  close(): void;
+}
+
+// A reader of the log that has stopped reading must not become our memory: beyond this, lines are lost.
+const bufferedMax = 16 * 1024 * 1024;
+
+/** `level`: one of log_level's words. */
+export function createLog(level: string): ProgramLog {
+  const destination = pino.destination({ dest: 1, sync: false, maxLength: bufferedMax });
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    destination,
+  );
+  const onFault = (report: unknown): void => logger.warn(report as FaultReport, 'fault');
+  const onExchange = (report: unknown): void => logger.debug(report as ExchangeReport, 'exchange');
+  faultChannel.subscribe(onFault);
+  // A line for each request is for debugging. Without a subscriber the proxy does not even make it.
+  const logsExchanges = logger.isLevelEnabled('debug');
+  if (logsExchanges) exchangeChannel.subscribe(onExchange);
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+    close: () => {
+      faultChannel.unsubscribe(onFault);
+      if (logsExchanges) exchangeChannel.unsubscribe(onExchange);
+      destination.flushSync();
+    },
+  };
+}
+
+/** For programs that embed the proxy and did not ask for lines. */
+export const silentLog: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+};

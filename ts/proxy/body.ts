@@ -1,0 +1,238 @@
+// Bodies as the serve step sees them, wherever the bytes come from: a stored object, a running fill, or an
+// origin whose answer nobody may store. Bytes travel as leases; a body hands them on in order and says
+// when it is at its end. A body that breaks throws: the client must see the break.
+
+import { UpstreamError } from '../errors.js';
+import type { Fill, Follower, Lease, StoredObject } from '../store/contract.js';
+import type { UpstreamBody } from '../upstream/request.js';
+
+/** Bytes asked for at once: enough to keep a socket busy, little enough for ten thousand clients. */
+const readBytes = 256 * 1024;
+
+export interface BodyStream {
+  /** The next bytes, or null at the end. Rejects with the error that broke the body. */
+  next(): Promise<Lease[] | null>;
+  /** Idempotent; gives back what the stream holds. */
+  close(): void;
+}
+
+export interface BodySource {
+  /** May be opened at any offset. Otherwise only once and from 0. */
+  readonly isSeekable: boolean;
+  /** Body bytes from `offset` on; `length` of them, or to the end where it is null. */
+  open(offset: number, length: number | null): BodyStream;
+  /** Not opened and not wanted. */
+  discard(): void;
+}
+
+/** Fetches [offset, end) of the same version from the origin; null where it cannot be proved the same. */
+export type Resume = ((offset: number, end: number) => Promise<BodyStream>) | null;
+
+export function storedBody(
+  object: StoredObject,
+  bodyLength: number,
+  resume: Resume,
+  onMissing: () => void,
+): BodySource {
+  return {
+    isSeekable: true,
+    open(offset, length) {
+      const end = length === null ? bodyLength : offset + length;
+      return new StoredStream(object, offset, end, resume, onMissing);
+    },
+    discard() {},
+  };
+}
+
+class StoredStream implements BodyStream {
+  readonly #object: StoredObject;
+  readonly #end: number;
+  readonly #resume: Resume;
+  readonly #onMissing: () => void;
+  #offset: number;
+  #rest: BodyStream | null = null;
+
+  constructor(
+    object: StoredObject,
+    offset: number,
+    end: number,
+    resume: Resume,
+    onMissing: () => void,
+  ) {
+    this.#object = object;
+    this.#offset = offset;
+    this.#end = end;
+    this.#resume = resume;
+    this.#onMissing = onMissing;
+  }
+
+  async next(): Promise<Lease[] | null> {
+    if (this.#rest !== null) return this.#rest.next();
+    if (this.#offset >= this.#end) return null;
+    try {
+      const wanted = Math.min(readBytes, this.#end - this.#offset);
+      const leases = await this.#object.read(this.#offset, wanted);
+      for (const lease of leases) this.#offset += lease.bytes.length;
+      return leases;
+    } catch (error) {
+      // A part is gone (reclaimed, damaged): the object must not be found like this again.
+      this.#onMissing();
+      if (this.#resume === null) throw error;
+      this.#rest = await this.#resume(this.#offset, this.#end);
+      return this.#rest.next();
+    }
+  }
+
+  close(): void {
+    this.#rest?.close();
+    this.#offset = this.#end;
+  }
+}
+
+/** A running or just completed fill, and the number of those who hold it. */
+export interface FillShare {
+  readonly fill: Fill;
+  retain(): void;
+  release(): void;
+}
+
+export function fillBody(share: FillShare, bodyLength: number | null, resume: Resume): BodySource {
+  // Held from now on: a fill that nobody holds may end before the body is opened.
+  share.retain();
+  let isHeld = true;
+  const drop = () => {
+    if (isHeld) share.release();
+    isHeld = false;
+  };
+  return {
+    isSeekable: bodyLength !== null,
+    open(offset, length) {
+      const end = length === null ? bodyLength : offset + length;
+      return new FillStream(share.fill, offset, end, resume, drop);
+    },
+    discard: drop,
+  };
+}
+
+class FillStream implements BodyStream {
+  readonly #fill: Fill;
+  readonly #follower: Follower;
+  readonly #end: number | null;
+  readonly #resume: Resume;
+  readonly #onClose: () => void;
+  #rest: BodyStream | null = null;
+
+  constructor(fill: Fill, offset: number, end: number | null, resume: Resume, onClose: () => void) {
+    this.#fill = fill;
+    this.#end = end;
+    this.#resume = resume;
+    this.#onClose = onClose;
+    this.#follower = fill.follow(offset);
+  }
+
+  async next(): Promise<Lease[] | null> {
+    if (this.#rest !== null) return this.#rest.next();
+    const { cursor } = this.#follower;
+    const left = this.#end === null ? readBytes : Math.min(readBytes, this.#end - cursor);
+    if (left <= 0) return null;
+    const read = await this.#follower.next(left);
+    switch (read.kind) {
+      case 'data':
+        return read.leases;
+      case 'end':
+        return null;
+      case 'failed':
+        throw (
+          this.#fill.failure ?? new UpstreamError('UPSTREAM_TRUNCATED', 'the fill was given up')
+        );
+      case 'behind':
+        return this.#catchUp(read.offset, left);
+    }
+  }
+
+  /** The window has moved on: the store has these bytes, or the origin is asked for the rest. */
+  async #catchUp(offset: number, length: number): Promise<Lease[] | null> {
+    const leases = await this.#fill.readStored(offset, length).catch(() => null);
+    if (leases !== null) {
+      const bytes = leases.reduce((sum, lease) => sum + lease.bytes.length, 0);
+      this.#follower.skipTo(offset + bytes);
+      return leases;
+    }
+    if (this.#resume === null || this.#end === null) {
+      throw new UpstreamError(
+        'UPSTREAM_TRUNCATED',
+        `byte ${offset} left memory before this client had read it, and it is stored nowhere`,
+      );
+    }
+    this.#rest = await this.#resume(offset, this.#end);
+    return this.#rest.next();
+  }
+
+  close(): void {
+    this.#rest?.close();
+    this.#follower.close();
+    this.#onClose();
+  }
+}
+
+/** The body of an answer that has one reader, straight from the origin's socket. */
+export function upstreamBody(body: UpstreamBody): BodySource {
+  return {
+    isSeekable: false,
+    open: () => new UpstreamStream(body),
+    discard: () => body.abort(),
+  };
+}
+
+/** A lease on bytes that are JavaScript's own: nothing to give back. */
+function ownBytes(bytes: Uint8Array): Lease {
+  return { bytes, release() {} };
+}
+
+export class UpstreamStream implements BodyStream {
+  readonly #body: UpstreamBody;
+  #chunks: Lease[] = [];
+  #ending: 'end' | UpstreamError | null = null;
+  #wake: (() => void) | null = null;
+
+  constructor(body: UpstreamBody) {
+    this.#body = body;
+    body.read({
+      onData: (chunk) => {
+        this.#chunks.push(ownBytes(chunk));
+        this.#wake?.();
+        // One chunk at a time: the reader's pace is the origin's.
+        return false;
+      },
+      onEnd: () => this.#finish('end'),
+      onError: (error) => this.#finish(error),
+    });
+  }
+
+  #finish(ending: 'end' | UpstreamError): void {
+    this.#ending = ending;
+    this.#wake?.();
+  }
+
+  async next(): Promise<Lease[] | null> {
+    if (this.#chunks.length === 0 && this.#ending === null) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+        this.#body.resume();
+      });
+      this.#wake = null;
+    }
+    if (this.#chunks.length > 0) {
+      const chunks = this.#chunks;
+      this.#chunks = [];
+      return chunks;
+    }
+    if (this.#ending instanceof UpstreamError) throw this.#ending;
+    return null;
+  }
+
+  close(): void {
+    if (this.#ending === null) this.#body.abort();
+    this.#finish('end');
+  }
+}

@@ -1,0 +1,153 @@
+// THE FLOW: one client request and all that follows. The table below is the only place where steps are
+// chained; docs/ARCHITECTURE.md draws it, and a test compares the two. Steps hand each other what the
+// exchange holds; bytes never pass through here, only the BodySource of the answer.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RouteConfig } from '../config/schema.js';
+import { InternalError } from '../errors.js';
+import { type Directives, requestDirectives } from '../http/cache-control.js';
+import type { CacheHandling } from '../http/cache-status.js';
+import type { RawFields } from '../http/fields.js';
+import type { StoredObject } from '../store/contract.js';
+import type { Head } from '../store/entry.js';
+import { accept } from './accept.js';
+import type { BodySource } from './body.js';
+import { fail } from './fail.js';
+import { fill } from './fill.js';
+import { finish } from './finish.js';
+import { lookup } from './lookup.js';
+import { pass } from './pass.js';
+import { revalidate } from './revalidate.js';
+import { route } from './route.js';
+import { serve } from './serve.js';
+import type { Services } from './services.js';
+
+/** What the client gets, before its conditions and ranges are judged. */
+export interface Answer {
+  readonly status: number;
+  readonly reason: string;
+  /** End-to-end fields as stored or received. */
+  readonly fields: RawFields;
+  readonly bodyLength: number | null;
+  /** Null: there is none (HEAD from the origin, 204, 304). */
+  readonly body: BodySource | null;
+  /** The decided head of a response that is or will be stored; null for one that passes through. */
+  readonly head: Head | null;
+}
+
+export interface Exchange {
+  readonly services: Services;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly method: string;
+  readonly fields: RawFields;
+  readonly directives: Directives;
+  /** From the clock, for durations. */
+  readonly startedMs: number;
+  /** Authority as requested: Host, or that of an absolute-form target. */
+  host: string;
+  /** Origin form. */
+  target: string;
+  rule: RouteConfig | null;
+  /** Canonical primary key; empty until routed. */
+  key: string;
+  hasRequestBody: boolean;
+  /** Found by lookup; closed by finish. */
+  stored: StoredObject | null;
+  answer: Answer | null;
+  handling: CacheHandling;
+  failure: Error | null;
+  /** A stale answer was tried already: fail must not try again. */
+  hasFallenBack: boolean;
+  sentStatus: number;
+  sentBytes: number;
+}
+
+export type StepName =
+  | 'accept'
+  | 'route'
+  | 'lookup'
+  | 'serve'
+  | 'fill'
+  | 'revalidate'
+  | 'pass'
+  | 'fail'
+  | 'finish';
+
+type Step = (exchange: Exchange) => Promise<StepName>;
+
+interface StepRow {
+  readonly run: Step;
+  readonly next: readonly StepName[];
+}
+
+const steps: Readonly<Record<Exclude<StepName, 'finish'>, StepRow>> = {
+  accept: { run: accept, next: ['route', 'fail'] },
+  route: { run: route, next: ['lookup', 'pass', 'fail'] },
+  lookup: { run: lookup, next: ['serve', 'fill', 'revalidate', 'pass', 'fail'] },
+  fill: { run: fill, next: ['serve', 'fail'] },
+  revalidate: { run: revalidate, next: ['serve', 'fail'] },
+  pass: { run: pass, next: ['serve', 'fail'] },
+  serve: { run: serve, next: ['finish', 'fail'] },
+  fail: { run: fail, next: ['serve', 'finish'] },
+};
+
+/** The table without its functions: step to possible next steps. */
+export const stepGraph: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  Object.entries(steps).map(([name, row]) => [name, row.next]),
+);
+
+export function newExchange(
+  services: Services,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Exchange {
+  const fields = request.rawHeaders;
+  return {
+    services,
+    request,
+    response,
+    method: request.method ?? '',
+    fields,
+    directives: requestDirectives(fields),
+    startedMs: services.clock.monotonic(),
+    host: request.headers.host ?? '',
+    target: request.url ?? '',
+    rule: null,
+    key: '',
+    hasRequestBody: false,
+    stored: null,
+    answer: null,
+    handling: { hit: false },
+    failure: null,
+    hasFallenBack: false,
+    sentStatus: 0,
+    sentBytes: 0,
+  };
+}
+
+/** Runs the exchange to its end. Never rejects: what no step expected becomes a 500. */
+export async function runExchange(exchange: Exchange): Promise<void> {
+  let name: StepName = 'accept';
+  while (name !== 'finish') {
+    const row: StepRow = steps[name];
+    let next: StepName;
+    try {
+      next = await row.run(exchange);
+    } catch (error) {
+      exchange.failure = error as Error;
+      next = name === 'fail' ? 'finish' : 'fail';
+    }
+    if (!row.next.includes(next)) {
+      exchange.failure = new InternalError('INTERNAL', `step ${name} led to ${next}`);
+      next = name === 'fail' ? 'finish' : 'fail';
+    }
+    name = next;
+  }
+  finish(exchange);
+}
+
+/** True when nobody reads the answer any more. */
+export function isClientGone(exchange: Exchange): boolean {
+  return exchange.response.destroyed || exchange.request.socket.destroyed;
+}

@@ -1,0 +1,45 @@
+// What a request would meet, in words: for `millrace check --url`. Uses the very table and rules that serve.
+
+import type { Config } from '../config/schema.js';
+import { compileRoutes } from './routes.js';
+
+/** One fact per line. Throws nothing: a URL that cannot be routed is explained as such. */
+export function explainUrl(config: Config, method: string, url: string): string[] {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch {
+    return [`${url} is not a URL; give one like http://host/path?query`];
+  }
+  const routes = compileRoutes(config);
+  const scheme = parsed.protocol.slice(0, -1);
+  const target = `${parsed.pathname}${parsed.search}`;
+  const number = routes.table.match(method, parsed.host, target);
+  const rule = routes.rules[number];
+  if (rule === undefined) return [`${method} ${url}: no route matches; the answer would be 404`];
+  let key: string;
+  try {
+    key = routes.table.key(number, scheme, parsed.host, target);
+  } catch (error) {
+    return [`${method} ${url}: refused with 400: ${(error as Error).message}`];
+  }
+  const { cache } = rule;
+  const origin = config.upstreams.get(rule.upstream)?.origin.origin ?? '(none)';
+  const lifetimes = [...cache.ttlMs].map(([status, ms]) => `${status}: ${ms / 1000}s`).join(', ');
+  return [
+    `route:    ${number + 1} of ${routes.rules.length}`,
+    `upstream: ${rule.upstream} (${origin})`,
+    `key:      ${key}`,
+    `cache:    ${cacheWord(config, method, cache.pass)}`,
+    `ttl:      ${lifetimes === '' ? "the origin's" : lifetimes}${
+      cache.overrideOrigin ? ', overriding the origin' : ''
+    }`,
+  ];
+}
+
+function cacheWord(config: Config, method: string, isPassed: boolean): string {
+  if (!config.enableCache) return 'off (enable_cache: false)';
+  if (isPassed) return 'pass (cache.pass: true)';
+  if (method !== 'GET' && method !== 'HEAD') return `pass (${method} is not stored)`;
+  return 'on';
+}

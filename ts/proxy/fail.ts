@@ -1,0 +1,109 @@
+// Step fail: the one place where an error becomes an answer: the stale response where it may stand in, else
+// a status with a sentence for the person who reads it. docs/reference/errors.md has the table.
+
+import { type ErrorCode, InternalError, MillraceError } from '../errors.js';
+import { cacheStatus, xCache } from '../http/cache-status.js';
+import { mayServeStale } from '../http/freshness.js';
+import type { Exchange, StepName } from './exchange.js';
+import { reusable } from './head.js';
+import { staleMaxMs } from './stale.js';
+import { answerFromStore } from './stored-answer.js';
+
+interface ErrorAnswer {
+  readonly status: number;
+  readonly reason: string;
+  /** Error type of RFC 9209; empty where Proxy-Status would say nothing more. */
+  readonly proxyError: string;
+}
+
+const badGateway = (proxyError: string): ErrorAnswer => ({
+  status: 502,
+  reason: 'Bad Gateway',
+  proxyError,
+});
+const badRequest: ErrorAnswer = {
+  status: 400,
+  reason: 'Bad Request',
+  proxyError: 'http_request_error',
+};
+const internal: ErrorAnswer = {
+  status: 500,
+  reason: 'Internal Server Error',
+  proxyError: 'proxy_internal_error',
+};
+
+const answers: Partial<Record<ErrorCode, ErrorAnswer>> = {
+  CLIENT_BAD_REQUEST: badRequest,
+  CLIENT_NO_ROUTE: { status: 404, reason: 'Not Found', proxyError: 'destination_not_found' },
+  CLIENT_LOOP: { status: 508, reason: 'Loop Detected', proxyError: 'proxy_loop_detected' },
+  CLIENT_ONLY_IF_CACHED: { status: 504, reason: 'Gateway Timeout', proxyError: '' },
+  UPSTREAM_TIMEOUT: {
+    status: 504,
+    reason: 'Gateway Timeout',
+    proxyError: 'connection_timeout',
+  },
+  UPSTREAM_REFUSED: badGateway('connection_refused'),
+  UPSTREAM_DNS: badGateway('dns_error'),
+  UPSTREAM_RESET: badGateway('connection_terminated'),
+  UPSTREAM_TRUNCATED: badGateway('http_response_incomplete'),
+  UPSTREAM_PROTOCOL: badGateway('http_protocol_error'),
+  UPSTREAM_VALIDATOR_CHANGED: badGateway('http_response_incomplete'),
+};
+
+export async function fail(exchange: Exchange): Promise<StepName> {
+  const error = exchange.failure ?? new InternalError('INTERNAL', 'a step failed without an error');
+  const { response, services, stored } = exchange;
+  if (response.headersSent) {
+    response.destroy();
+    return 'finish';
+  }
+  const isUpstream = error instanceof MillraceError && error.source === 'upstream';
+  if (isUpstream && stored !== null && !exchange.hasFallenBack) {
+    exchange.hasFallenBack = true;
+    const now = services.clock.now();
+    // What the origin sent instead (a 5xx) was judged in step fill; here it was not heard at all.
+    const why = exchange.handling.forwardStatus === undefined ? 'disconnected' : 'error';
+    if (mayServeStale(reusable(stored.head), now, why, staleMaxMs)) {
+      const ttlS = Math.floor((stored.head.freshUntilMs - now) / 1000);
+      exchange.handling = { hit: true, ttlS, detail: 'origin-failed' };
+      exchange.answer = answerFromStore(exchange, stored, stored.head);
+      return 'serve';
+    }
+  }
+  if (!response.destroyed) answerWithError(exchange, error);
+  return 'finish';
+}
+
+function answerWithError(exchange: Exchange, error: Error): void {
+  const code = codeOf(error);
+  const answer = answers[code] ?? internal;
+  // A person's sentence; a bug's details stay in the log.
+  const text = answer === internal ? 'millrace failed to answer this request' : error.message;
+  const body = Buffer.from(`${answer.status} ${answer.reason}\n${text}\nERR_MILLRACE_${code}\n`);
+  const { response, handling } = exchange;
+  const fields = [
+    'Content-Type',
+    'text/plain; charset=utf-8',
+    'Content-Length',
+    `${body.length}`,
+    'Cache-Control',
+    'no-store',
+    'Cache-Status',
+    cacheStatus(undefined, handling),
+    'X-Cache',
+    xCache(handling),
+  ];
+  if (answer.proxyError !== '') {
+    fields.push('Proxy-Status', `millrace; error=${answer.proxyError}`);
+  }
+  // What is left of a request that was refused cannot be told from the next one.
+  if (answer.status === 400 || exchange.hasRequestBody) fields.push('Connection', 'close');
+  response.writeHead(answer.status, answer.reason, fields);
+  response.end(exchange.method === 'HEAD' ? undefined : body);
+  exchange.sentStatus = answer.status;
+}
+
+function codeOf(error: Error): ErrorCode {
+  if (!(error instanceof MillraceError)) return 'INTERNAL';
+  return error.code.slice('ERR_MILLRACE_'.length) as ErrorCode;
+}

@@ -1,0 +1,97 @@
+// Which fills run for which key, so that one origin request serves everybody (coalescing), and which keys
+// lately answered with something that cannot be shared (hit-for-miss), so that nobody queues behind
+// those again.
+
+import type { Clock } from '../clock.js';
+import type { RawFields } from '../http/fields.js';
+import type { RunningFill } from './running-fill.js';
+
+/** As long as Varnish remembers by default; a storable answer forgets it at once. */
+const hitForMissMs = 120_000;
+const hitForMissKeysMax = 10_000;
+
+export class FillTable {
+  readonly #clock: Clock;
+  readonly #running = new Map<string, Set<RunningFill>>();
+  readonly #uncoalesced = new Map<string, number>();
+  #all = new Set<RunningFill>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** A fill that this request may join or has to wait for; null: start one. */
+  join(key: string, fields: RawFields): RunningFill | null {
+    const candidates = this.#running.get(key);
+    if (candidates === undefined) return null;
+    for (const candidate of candidates) if (candidate.mayServe(fields)) return candidate;
+    return null;
+  }
+
+  /** Others may join it from now on, unless the key's answers were found not to be shareable. */
+  add(fill: RunningFill): void {
+    this.#all.add(fill);
+    if (this.#isUncoalesced(fill.key)) return;
+    this.list(fill);
+  }
+
+  list(fill: RunningFill): void {
+    const set = this.#running.get(fill.key);
+    if (set === undefined) this.#running.set(fill.key, new Set([fill]));
+    else set.add(fill);
+  }
+
+  /** Nobody joins it any more. */
+  unlist(fill: RunningFill): void {
+    const set = this.#running.get(fill.key);
+    set?.delete(fill);
+    if (set?.size === 0) this.#running.delete(fill.key);
+  }
+
+  remove(fill: RunningFill): void {
+    this.unlist(fill);
+    this.#all.delete(fill);
+  }
+
+  /** After a purge: what runs was asked for before it. */
+  forget(key: string): void {
+    this.#running.delete(key);
+  }
+
+  noteUnshareable(key: string): void {
+    if (this.#uncoalesced.size >= hitForMissKeysMax) {
+      const oldest = this.#uncoalesced.keys().next();
+      if (!oldest.done) this.#uncoalesced.delete(oldest.value);
+    }
+    this.#uncoalesced.delete(key);
+    this.#uncoalesced.set(key, this.#clock.monotonic() + hitForMissMs);
+  }
+
+  noteShareable(key: string): void {
+    this.#uncoalesced.delete(key);
+  }
+
+  #isUncoalesced(key: string): boolean {
+    const until = this.#uncoalesced.get(key);
+    if (until === undefined) return false;
+    if (until > this.#clock.monotonic()) return true;
+    this.#uncoalesced.delete(key);
+    return false;
+  }
+
+  /** Bytes that the furthest running fill of this key has; 0 where none runs. */
+  producedOf(key: string): number {
+    let produced = 0;
+    for (const fill of this.#running.get(key) ?? []) produced = Math.max(produced, fill.produced);
+    return produced;
+  }
+
+  /** At shutdown: gives every origin connection up. */
+  abandonAll(): void {
+    for (const fill of [...this.#all]) fill.abandon('the proxy is shutting down');
+  }
+}

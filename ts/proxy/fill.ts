@@ -1,0 +1,136 @@
+// Step fill: joins the running fill of this key or starts one, and waits for its head. A body that may be
+// stored is followed; one that may not goes to the exchange that asked for it, and everybody else asks
+// again alone.
+
+import { UpstreamError } from '../errors.js';
+import { mayServeStale } from '../http/freshness.js';
+import { fillBody, upstreamBody } from './body.js';
+import type { Exchange, StepName } from './exchange.js';
+import { reusable } from './head.js';
+import { bodyLengthOf, type FillOutcome, RunningFill } from './running-fill.js';
+import { staleMaxMs } from './stale.js';
+import { answerFromStore, resumeOf } from './stored-answer.js';
+
+/** How often an exchange looks for another fill to join before it asks for itself alone. */
+const joinsMax = 3;
+const errorStatuses = new Set([500, 502, 503, 504]);
+
+export function fill(exchange: Exchange): Promise<StepName> {
+  return obtain(exchange);
+}
+
+/** The same for a stored response that has to be validated: step revalidate. */
+export async function obtain(exchange: Exchange): Promise<StepName> {
+  const { fills } = exchange.services;
+  for (let joins = 0; ; joins += 1) {
+    const running = joins < joinsMax ? fills.join(exchange.key, exchange.fields) : null;
+    const leads = running === null;
+    const source = running ?? new RunningFill(exchange);
+    const outcome = await source.ready;
+    if (!leads && !source.mayServe(exchange.fields) && outcome.kind === 'shared') continue;
+    const next = await use(exchange, source, outcome, leads);
+    if (next !== null) return next;
+  }
+}
+
+/** Null: this outcome is not for us, look again. */
+async function use(
+  exchange: Exchange,
+  source: RunningFill,
+  outcome: FillOutcome,
+  leads: boolean,
+): Promise<StepName | null> {
+  switch (outcome.kind) {
+    case 'shared':
+      return follow(exchange, source, outcome, leads);
+    case 'validated':
+      return reuse(exchange, outcome, leads);
+    case 'failed':
+      exchange.failure = outcome.error;
+      return 'fail';
+    case 'private':
+      return keepPrivate(exchange, outcome, leads);
+  }
+}
+
+function follow(
+  exchange: Exchange,
+  source: RunningFill,
+  outcome: FillOutcome & { kind: 'shared' },
+  leads: boolean,
+): StepName {
+  const { head } = outcome;
+  if (!leads) exchange.services.counters.collapsed += 1;
+  exchange.handling = {
+    ...exchange.handling,
+    stored: true,
+    ...(leads ? {} : { collapsed: true }),
+  };
+  exchange.answer = {
+    status: head.status,
+    reason: head.reason,
+    fields: head.fields,
+    bodyLength: head.bodyLength,
+    body: fillBody(source, head.bodyLength, resumeOf(exchange, head)),
+    head,
+  };
+  return 'serve';
+}
+
+async function reuse(
+  exchange: Exchange,
+  outcome: FillOutcome & { kind: 'validated' },
+  leads: boolean,
+): Promise<StepName | null> {
+  exchange.handling = {
+    hit: false,
+    forward: exchange.handling.forward ?? 'stale',
+    forwardStatus: 304,
+  };
+  if (leads) {
+    exchange.answer = answerFromStore(exchange, exchange.stored!, outcome.head);
+    return 'serve';
+  }
+  if (!outcome.isStored) return null;
+  exchange.stored?.close();
+  exchange.stored = null;
+  const found = await exchange.services.store!.lookup(exchange.key, exchange.fields);
+  if (found.kind !== 'object') return null;
+  exchange.stored = found.object;
+  exchange.handling = { ...exchange.handling, collapsed: true };
+  exchange.answer = answerFromStore(exchange, found.object, found.object.head);
+  return 'serve';
+}
+
+function keepPrivate(
+  exchange: Exchange,
+  outcome: FillOutcome & { kind: 'private' },
+  leads: boolean,
+): StepName | null {
+  const { response } = outcome;
+  const { stored, services } = exchange;
+  const isStaleBetter =
+    stored !== null &&
+    errorStatuses.has(response.status) &&
+    mayServeStale(reusable(stored.head), services.clock.now(), 'error', staleMaxMs);
+  if (isStaleBetter) {
+    if (leads) response.body.abort();
+    exchange.failure = new UpstreamError(
+      'UPSTREAM_RESET',
+      `${exchange.key}: the origin answered ${response.status}; the stale response is used`,
+    );
+    exchange.handling = { ...exchange.handling, forwardStatus: response.status };
+    return 'fail';
+  }
+  if (!leads) return null;
+  exchange.handling = { ...exchange.handling, detail: outcome.reason };
+  exchange.answer = {
+    status: response.status,
+    reason: response.reason,
+    fields: response.fields,
+    bodyLength: bodyLengthOf(response),
+    body: upstreamBody(response.body),
+    head: null,
+  };
+  return 'serve';
+}

@@ -1,0 +1,97 @@
+// A judged response as the head that is stored, and the parts of a stored head that decide about reuse.
+
+import { fieldLines, type RawFields } from '../http/fields.js';
+import {
+  type CachePolicy,
+  type Judgement,
+  judgeResponse,
+  type ResponseTimes,
+  type ReusableHead,
+} from '../http/freshness.js';
+import { withoutHopByHop } from '../http/hop-by-hop.js';
+import { type Head, headFlags } from '../store/entry.js';
+import type { Exchange } from './exchange.js';
+
+const day = 86_400_000;
+
+export function policyOf(exchange: Exchange, status: number): CachePolicy {
+  const { config } = exchange.services;
+  const { cache } = exchange.rule!;
+  // cache_ttl is the lifetime of a rule that overrides the origin without naming one for this status.
+  const fallback = cache.overrideOrigin && status === 200 ? config.cacheTtlMs : null;
+  return {
+    defaultTtlMs: cache.ttlMs.get(status) ?? fallback,
+    overrideOrigin: cache.overrideOrigin,
+    targetedFields: ['CDN-Cache-Control'],
+    heuristicFraction: 0.1,
+    heuristicMaxMs: day,
+  };
+}
+
+export function judge(
+  exchange: Exchange,
+  response: { readonly status: number; readonly fields: RawFields },
+  times: ResponseTimes,
+): Judgement {
+  const request = { method: exchange.method, fields: exchange.fields };
+  return judgeResponse(request, response, times, policyOf(exchange, response.status));
+}
+
+/** Names that choose the variant: those of Vary, and Accept-Encoding wherever the body is coded. */
+function varyNamesOf(judgement: Judgement, fields: RawFields): readonly string[] {
+  const isCoded = fieldLines(fields, 'content-encoding').some(
+    (value) => !/^identity$/i.test(value),
+  );
+  if (!isCoded || judgement.varyNames.includes('accept-encoding')) return judgement.varyNames;
+  // An origin that forgets Vary would have us send gzip to a client that cannot read it.
+  return [...judgement.varyNames, 'accept-encoding'].sort();
+}
+
+export function headOf(
+  judgement: Judgement,
+  response: {
+    readonly status: number;
+    readonly reason: string;
+    readonly fields: RawFields;
+    readonly receivedMs: number;
+  },
+  bodyLength: number | null,
+): Head {
+  const flag = (isSet: boolean, bit: number) => (isSet ? bit : 0);
+  return {
+    status: response.status,
+    flags:
+      flag(judgement.mustRevalidate, headFlags.mustRevalidate) |
+      flag(judgement.noCache, headFlags.noCache) |
+      flag(judgement.immutable, headFlags.immutable) |
+      flag(judgement.strongValidator, headFlags.strongValidator) |
+      flag(judgement.acceptsRanges, headFlags.acceptsRanges) |
+      flag(judgement.hasSetCookie, headFlags.hasSetCookie) |
+      flag(judgement.authorized, headFlags.authorized),
+    responseMs: response.receivedMs,
+    initialAgeMs: judgement.initialAgeMs,
+    freshUntilMs: judgement.freshUntilMs,
+    staleWhileRevalidateUntilMs: judgement.staleWhileRevalidateUntilMs,
+    staleIfErrorUntilMs: judgement.staleIfErrorUntilMs,
+    bodyLength,
+    lastModifiedS: judgement.lastModifiedS,
+    dateS: judgement.dateS,
+    etag: judgement.etag,
+    varyNames: varyNamesOf(judgement, response.fields),
+    fields: withoutHopByHop(response.fields),
+    reason: response.reason,
+  };
+}
+
+/** What freshnessOf and mayServeStale ask about a stored head. */
+export function reusable(head: Head): ReusableHead & { readonly staleIfErrorUntilMs: number } {
+  return {
+    responseMs: head.responseMs,
+    initialAgeMs: head.initialAgeMs,
+    freshUntilMs: head.freshUntilMs,
+    staleIfErrorUntilMs: head.staleIfErrorUntilMs,
+    noCache: (head.flags & headFlags.noCache) !== 0,
+    mustRevalidate: (head.flags & headFlags.mustRevalidate) !== 0,
+    immutable: (head.flags & headFlags.immutable) !== 0,
+  };
+}

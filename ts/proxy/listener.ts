@@ -1,0 +1,143 @@
+// Node's own HTTP server in front of the steps: limits, malformed requests, addresses. It serves every
+// client for now; native lanes take the plain ones later and hand the rest over to this one.
+
+import { unlink } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import type { ServedAddress } from '../config/schema.js';
+import { ConfigError } from '../errors.js';
+
+export interface ListenerOptions {
+  /** Longest time without progress on a connection that is owed bytes, or owes some. */
+  readonly clientIdleMs: number;
+  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+}
+
+export interface Listener {
+  /** 'http://host:port' with the port that was given, or 'unix:/path'. */
+  readonly address: string;
+  /** Takes no more connections; resolves when the open ones are gone. */
+  close(): Promise<void>;
+  /** Ends what is still open. */
+  destroy(): void;
+}
+
+const headBytesMax = 32 * 1024;
+const headersMax = 200;
+const headTimeoutMs = 30_000;
+const keepAliveMs = 65_000;
+
+/** Rejects with ConfigError `LISTEN_FAILED`. */
+export async function listen(address: ServedAddress, options: ListenerOptions): Promise<Listener> {
+  const server = createServer(
+    {
+      maxHeaderSize: headBytesMax,
+      insecureHTTPParser: false,
+      headersTimeout: headTimeoutMs,
+      // A request body may take as long as it makes progress: the idle limit sees to that.
+      requestTimeout: 0,
+      keepAliveTimeout: keepAliveMs,
+      noDelay: true,
+    },
+    options.onRequest,
+  );
+  server.maxHeadersCount = headersMax;
+  server.timeout = options.clientIdleMs;
+  server.on('timeout', onIdle);
+  server.on('clientError', refuse);
+  server.on('connect', (_request, socket: Socket) => {
+    socket.end('HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+  });
+  if (address.kind === 'unix') await removeStaleSocket(address.path);
+  await bind(server, address);
+  return {
+    address: addressOf(server, address),
+    close() {
+      return new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      });
+    },
+    destroy: () => server.closeAllConnections(),
+  };
+}
+
+function bind(server: Server, address: ServedAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException) => reject(listenFailure(address, error));
+    server.once('error', onError);
+    const onListening = () => {
+      server.off('error', onError);
+      resolve();
+    };
+    if (address.kind === 'unix') server.listen(address.path, onListening);
+    else server.listen(address.port, address.host, onListening);
+  });
+}
+
+export function addressText(address: ServedAddress): string {
+  if (address.kind === 'unix') return `unix:${address.path}`;
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return `${host}:${address.port}`;
+}
+
+function addressOf(server: Server, address: ServedAddress): string {
+  const bound = server.address();
+  if (address.kind === 'unix' || bound === null || typeof bound === 'string') {
+    return addressText(address);
+  }
+  return `http://${addressText({ ...address, port: bound.port })}`;
+}
+
+function listenFailure(address: ServedAddress, error: NodeJS.ErrnoException): ConfigError {
+  const where = addressText(address);
+  const advice: Record<string, string> = {
+    EADDRINUSE: 'another process listens there; stop it or choose another address in listen',
+    EACCES: 'this user may not listen there; ports below 1024 need root or CAP_NET_BIND_SERVICE',
+    EADDRNOTAVAIL: 'this machine has no such address; choose one of its own in listen',
+    ENOENT: 'the directory of the socket does not exist; make it first',
+  };
+  const hint = advice[error.code ?? ''] ?? error.message;
+  return new ConfigError('LISTEN_FAILED', `cannot listen on ${where}: ${hint}`, { cause: error });
+}
+
+/** A socket file that nobody answers on is left over from a process that was killed. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const isAnswered = await new Promise<boolean | null>((resolve) => {
+    const probe = connect(path);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', (error: NodeJS.ErrnoException) => {
+      resolve(error.code === 'ECONNREFUSED' ? false : null);
+    });
+  });
+  if (isAnswered === false) await unlink(path).catch(() => {});
+}
+
+/** No progress for the limit. A client that waits for the origin's bytes is not idle: we are. */
+function onIdle(socket: Socket): void {
+  const { _httpMessage: response } = socket as Socket & { _httpMessage?: ServerResponse | null };
+  const isOurTurn =
+    response !== undefined &&
+    response !== null &&
+    response.writableLength === 0 &&
+    socket.writableLength === 0;
+  if (!isOurTurn) socket.destroy();
+}
+
+/** What Node's parser refused: never forwarded, answered once, and the connection ends. */
+function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? '431 Request Header Fields Too Large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : '400 Bad Request';
+  socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+}

@@ -1,0 +1,72 @@
+// Step lookup: asks the store and judges what it found, against the clock and the request's own wishes.
+
+import { ClientError } from '../errors.js';
+import { freshnessOf, type Reuse } from '../http/freshness.js';
+import { background } from './background.js';
+import type { Exchange, StepName } from './exchange.js';
+import { reusable } from './head.js';
+import { freshenInBackground } from './revalidate.js';
+import { answerFromStore } from './stored-answer.js';
+
+/** A range that begins this far behind what exists is not worth waiting for a whole fill. */
+export const rangeAheadBytes = 4 * 1024 * 1024;
+
+export async function lookup(exchange: Exchange): Promise<StepName> {
+  const { services, directives } = exchange;
+  const store = services.store!;
+  const found = await store.lookup(exchange.key, exchange.fields);
+  if (found.kind === 'object') {
+    exchange.stored = found.object;
+    const now = services.clock.now();
+    const reuse = freshnessOf(reusable(found.object.head), directives, now);
+    if (reuse.usable || mayServeWhileRevalidating(exchange, reuse, now)) {
+      if (!reuse.usable) background(freshenInBackground(exchange), 'revalidate', exchange.key);
+      exchange.handling = {
+        hit: true,
+        ttlS: Math.floor(reuse.ttlMs / 1000),
+        detail: found.object.tier,
+      };
+      exchange.answer = answerFromStore(exchange, found.object, found.object.head);
+      return 'serve';
+    }
+    exchange.handling = {
+      hit: false,
+      forward: reuse.freshness === 'fresh' ? 'request' : 'stale',
+    };
+  } else {
+    exchange.handling = { hit: false, forward: found.kind };
+  }
+  if (directives.has('only-if-cached')) {
+    throw new ClientError('CLIENT_ONLY_IF_CACHED', 'the store cannot answer this request');
+  }
+  // A HEAD fetches no body, so it fills nothing: it goes to the origin as it is.
+  if (exchange.method === 'HEAD') return 'pass';
+  if (exchange.stored !== null) return 'revalidate';
+  return isFarRange(exchange) ? passRange(exchange) : 'fill';
+}
+
+function mayServeWhileRevalidating(exchange: Exchange, reuse: Reuse, now: number): boolean {
+  const { directives } = exchange;
+  const { head } = exchange.stored!;
+  return (
+    reuse.freshness === 'stale' &&
+    now < head.staleWhileRevalidateUntilMs &&
+    !reusable(head).noCache &&
+    !['no-cache', 'max-age', 'min-fresh', 'only-if-cached'].some((name) => directives.has(name))
+  );
+}
+
+/** True for a range that the running or coming fill would reach only after a long while. */
+function isFarRange(exchange: Exchange): boolean {
+  const range = exchange.request.headers.range;
+  if (range === undefined) return false;
+  const match = /^bytes=(\d{1,15})-\d*$/i.exec(range);
+  if (match === null) return true;
+  const produced = exchange.services.fills.producedOf(exchange.key);
+  return Number(match[1]) > produced + rangeAheadBytes;
+}
+
+function passRange(exchange: Exchange): StepName {
+  exchange.handling = { hit: false, forward: 'partial' };
+  return 'pass';
+}

@@ -1,0 +1,107 @@
+// A running proxy: origins, routes, fills and listeners put together over one store. Owns everything but
+// the store, which its maker opens and closes.
+
+import { randomBytes } from 'node:crypto';
+import { type Clock, systemClock } from '../clock.js';
+import type { Config } from '../config/schema.js';
+import type { CacheStore } from '../store/contract.js';
+import { openOrigin } from '../upstream/pool.js';
+import { newExchange, runExchange } from './exchange.js';
+import { FillTable } from './fill-table.js';
+import { type Listener, listen } from './listener.js';
+import { compileRoutes } from './routes.js';
+import { type Services, zeroCounters } from './services.js';
+
+export interface ProxyOptions {
+  readonly config: Config;
+  /** Null: caching is off. */
+  readonly store: CacheStore | null;
+  readonly clock?: Clock;
+}
+
+export interface RunningProxy {
+  /** "http://host:port" or "unix:/path", in the order of the configuration. */
+  readonly addresses: readonly string[];
+  /** Counts since start, and what is open now. */
+  stats(): Record<string, number>;
+  /** Takes no more requests, gives the running ones up to `graceMs`, then ends them. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Rejects with ConfigError `LISTEN_FAILED`, naming the address and what to do. */
+export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
+  const services = servicesOf(options);
+  const listeners: Listener[] = [];
+  try {
+    for (const address of options.config.listen) {
+      listeners.push(
+        await listen(address, {
+          clientIdleMs: options.config.timeouts.clientIdleMs,
+          onRequest: (request, response) => {
+            services.counters.exchanges += 1;
+            services.counters.exchangesOpen += 1;
+            void runExchange(newExchange(services, request, response));
+          },
+        }),
+      );
+    }
+  } catch (error) {
+    for (const listener of listeners) listener.destroy();
+    await Promise.all(listeners.map((listener) => listener.close()));
+    await closeOrigins(services);
+    throw error;
+  }
+  return {
+    addresses: listeners.map((listener) => listener.address),
+    stats: () => ({ ...services.counters, fillsOpen: services.fills.size }),
+    close: (graceMs) => closeProxy(services, listeners, graceMs),
+  };
+}
+
+function servicesOf(options: ProxyOptions): Services {
+  const { config, store, clock = systemClock } = options;
+  const { timeouts } = config;
+  const origins = [...config.upstreams].map(
+    ([name, upstream]) =>
+      [
+        name,
+        openOrigin(upstream.origin, {
+          connectTimeoutMs: timeouts.connectMs,
+          headTimeoutMs: timeouts.headMs,
+          idleTimeoutMs: timeouts.idleMs,
+        }),
+      ] as const,
+  );
+  return {
+    config,
+    store,
+    routes: compileRoutes(config),
+    origins: new Map(origins),
+    fills: new FillTable(clock),
+    clock,
+    counters: zeroCounters(),
+    pseudonym: `millrace-${randomBytes(4).toString('hex')}`,
+  };
+}
+
+async function closeProxy(
+  services: Services,
+  listeners: readonly Listener[],
+  graceMs: number,
+): Promise<void> {
+  const drained = Promise.all(listeners.map((listener) => listener.close()));
+  let timer: NodeJS.Timeout | undefined;
+  const grace = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, graceMs);
+  });
+  await Promise.race([drained, grace]);
+  clearTimeout(timer);
+  services.fills.abandonAll();
+  for (const listener of listeners) listener.destroy();
+  await drained;
+  await closeOrigins(services);
+}
+
+async function closeOrigins(services: Services): Promise<void> {
+  await Promise.all([...services.origins.values()].map((origin) => origin.pool.destroy()));
+}

@@ -1,0 +1,28 @@
+// Step revalidate: the stored response may not be used as it is; the origin is asked whether it still
+// holds. One question per key, however many clients wait: it travels as a fill with a condition.
+
+import type { Exchange, StepName } from './exchange.js';
+import { obtain } from './fill.js';
+import { RunningFill } from './running-fill.js';
+
+export function revalidate(exchange: Exchange): Promise<StepName> {
+  return obtain(exchange);
+}
+
+/** stale-while-revalidate: the same question while the client already has its answer. */
+export async function freshenInBackground(exchange: Exchange): Promise<void> {
+  const { services, key, fields } = exchange;
+  if (services.fills.join(key, fields) !== null) return;
+  // The exchange closes its own handle when its client is served; the question may take longer.
+  const found = await services.store!.lookup(key, fields);
+  if (found.kind !== 'object') return;
+  const leader: Exchange = { ...exchange, stored: found.object, answer: null };
+  try {
+    if (services.fills.join(key, fields) !== null) return;
+    const outcome = await new RunningFill(leader).ready;
+    if (outcome.kind === 'private') outcome.response.body.abort();
+    if (outcome.kind === 'failed') throw outcome.error;
+  } finally {
+    found.object.close();
+  }
+}

@@ -1,0 +1,45 @@
+// Step route: the first route that matches, the canonical key under its rules, and whether the store is
+// asked at all.
+
+import { ClientError } from '../errors.js';
+import type { CacheHandling } from '../http/cache-status.js';
+import { hasOriginPrecondition } from '../http/conditional.js';
+import type { Exchange, StepName } from './exchange.js';
+
+/** TLS listeners come later; until then every client speaks plain HTTP to us. */
+export const clientScheme = 'http';
+
+export async function route(exchange: Exchange): Promise<StepName> {
+  const { routes, store } = exchange.services;
+  const { method, host, target } = exchange;
+  if (target === '*') {
+    throw new ClientError('CLIENT_BAD_REQUEST', 'OPTIONS * has no route: name a path');
+  }
+  const number = routes.table.match(method, host, target);
+  const rule = routes.rules[number];
+  if (rule === undefined) {
+    throw new ClientError('CLIENT_NO_ROUTE', `no route matches ${method} ${host}${target}`);
+  }
+  exchange.rule = rule;
+  try {
+    exchange.key = routes.table.key(number, clientScheme, host, target);
+  } catch (error) {
+    throw new ClientError('CLIENT_BAD_REQUEST', (error as Error).message, { cause: error });
+  }
+  const reason = passReason(exchange, store === null || rule.cache.pass);
+  if (reason === null) return 'lookup';
+  exchange.handling = reason;
+  return 'pass';
+}
+
+function passReason(exchange: Exchange, isOff: boolean): CacheHandling | null {
+  const { method } = exchange;
+  if (isOff) return { hit: false, forward: 'bypass' };
+  if (method !== 'GET' && method !== 'HEAD') return { hit: false, forward: 'method' };
+  // A body could change the answer and is no part of the key: nothing of it may be stored.
+  if (exchange.hasRequestBody) return { hit: false, forward: 'bypass', detail: 'request-body' };
+  if (hasOriginPrecondition(exchange.fields)) {
+    return { hit: false, forward: 'bypass', detail: 'precondition' };
+  }
+  return null;
+}

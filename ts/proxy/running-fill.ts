@@ -1,0 +1,215 @@
+// One fetch on behalf of everybody who wants a key: asks the origin, judges the answer, and pumps a body
+// that may be stored into native pages. Ends with an outcome that each waiting exchange reads for itself.
+
+import { UpstreamError } from '../errors.js';
+import { fieldValue, type RawFields } from '../http/fields.js';
+import type { Fill } from '../store/contract.js';
+import { encodeHead, type Head } from '../store/entry.js';
+import type { UpstreamResponse } from '../upstream/request.js';
+import type { FillShare } from './body.js';
+import type { Exchange } from './exchange.js';
+import { headOf, judge } from './head.js';
+import { askOrigin } from './origin-request.js';
+import { type Validation, validate, validationOf } from './validation.js';
+
+export type FillOutcome =
+  /** Storable: the body can be followed by any number of readers. */
+  | { readonly kind: 'shared'; readonly head: Head }
+  /** For the one who asked. The body must be read or given up. */
+  | { readonly kind: 'private'; readonly response: UpstreamResponse; readonly reason: string }
+  /** The stored object still holds, under this head. */
+  | { readonly kind: 'validated'; readonly head: Head; readonly isStored: boolean }
+  | { readonly kind: 'failed'; readonly error: Error };
+
+/** A body of unknown length that nobody reads is fetched up to this: it might never end. */
+const unreadUnknownMax = 64 * 1024 * 1024;
+
+export class RunningFill implements FillShare {
+  readonly key: string;
+  /** Settles with the outcome; never rejects. */
+  readonly ready: Promise<FillOutcome>;
+  readonly #exchange: Exchange;
+  #fill: Fill;
+  #outcome: FillOutcome | null = null;
+  #variantKey: string | null = null;
+  #response: UpstreamResponse | null = null;
+  #holders = 0;
+  #isDone = false;
+
+  /** Starts at once. `exchange` leads: its request is the one that the origin gets. */
+  constructor(exchange: Exchange) {
+    const { services } = exchange;
+    this.key = exchange.key;
+    this.#exchange = exchange;
+    // Before the origin is asked: a purge from now on wins over what it answers.
+    this.#fill = services.store!.beginFill(exchange.key);
+    services.fills.add(this);
+    this.ready = this.#run().then((outcome) => {
+      this.#outcome = outcome;
+      return outcome;
+    });
+  }
+
+  get fill(): Fill {
+    return this.#fill;
+  }
+
+  get produced(): number {
+    return this.#fill.produced;
+  }
+
+  /** While the head is unknown anybody may wait for it; then the variant decides. */
+  mayServe(fields: RawFields): boolean {
+    if (this.#outcome === null) return true;
+    if (this.#outcome.kind !== 'shared') return false;
+    const { varyNames } = this.#outcome.head;
+    if (varyNames.length === 0) return true;
+    const store = this.#exchange.services.store!;
+    return store.variantKey(this.key, varyNames, fields) === this.#variantKey;
+  }
+
+  retain(): void {
+    this.#holders += 1;
+  }
+
+  release(): void {
+    this.#holders -= 1;
+    if (this.#holders > 0) return;
+    if (this.#isDone) this.#fill.close();
+    else if (this.#isEndless()) this.abandon('nobody reads a body of unknown length any more');
+  }
+
+  #isEndless(): boolean {
+    const outcome = this.#outcome;
+    const isUnknown = outcome?.kind === 'shared' && outcome.head.bodyLength === null;
+    return isUnknown && this.#holders === 0 && this.produced > unreadUnknownMax;
+  }
+
+  async #run(): Promise<FillOutcome> {
+    try {
+      let validation = validationOf(this.#exchange.stored);
+      let response = await this.#ask(validation);
+      if (response.status === 304) {
+        const outcome = validation === null ? null : validate(this.#exchange, validation, response);
+        response.body.abort();
+        if (outcome !== null) return this.#end(outcome);
+        // The 304 speaks of another version, or of no condition of ours: once more without one.
+        validation = null;
+        response = await this.#ask(null);
+        if (response.status === 304) {
+          response.body.abort();
+          throw new UpstreamError(
+            'UPSTREAM_PROTOCOL',
+            `${this.key}: the origin answered 304 to a request without a condition`,
+          );
+        }
+      }
+      return this.#judge(response);
+    } catch (error) {
+      return this.#end({ kind: 'failed', error: error as Error });
+    }
+  }
+
+  #ask(validation: Validation | null): Promise<UpstreamResponse> {
+    return askOrigin(this.#exchange, 'fill', validation?.condition ?? []);
+  }
+
+  /** An outcome without a body of ours: the native fill was for nothing. */
+  #end(outcome: FillOutcome): FillOutcome {
+    this.#isDone = true;
+    this.#fill.fail(new UpstreamError('UPSTREAM_TRUNCATED', 'the fill was given up'));
+    this.#fill.close();
+    this.#exchange.services.fills.remove(this);
+    return outcome;
+  }
+
+  #judge(response: UpstreamResponse): FillOutcome {
+    const { services, fields } = this.#exchange;
+    const judgement = judge(this.#exchange, response, response);
+    const bodyLength = bodyLengthOf(response);
+    const reason =
+      judgement.store && (bodyLength ?? 0) > services.store!.largestBody
+        ? 'too-large'
+        : judgement.reason;
+    if (reason !== '') {
+      services.fills.noteUnshareable(this.key);
+      return this.#end({ kind: 'private', response, reason });
+    }
+    const head = headOf(judgement, response, bodyLength);
+    try {
+      this.#variantKey = services.store!.variantKey(this.key, head.varyNames, fields);
+      this.#fill.begin({
+        head: encodeHead(head),
+        bodyLength,
+        store: true,
+        varyNames: head.varyNames,
+        requestFields: fields,
+      });
+    } catch {
+      // A head that is too large to store is served all the same.
+      return this.#end({ kind: 'private', response, reason: 'head-too-large' });
+    }
+    services.fills.noteShareable(this.key);
+    services.fills.unlist(this);
+    services.fills.list(this);
+    this.#response = response;
+    // In the next turn: by then whoever waits has taken its place at the first byte.
+    setImmediate(() => this.#pump(response));
+    return { kind: 'shared', head };
+  }
+
+  #pump(response: UpstreamResponse): void {
+    if (this.#isDone) return;
+    const { body } = response;
+    this.#fill.onResume = () => body.resume();
+    body.read({
+      onData: (chunk) => {
+        if (this.#isDone) return false;
+        if (this.#isEndless()) {
+          this.abandon('nobody reads a body of unknown length any more');
+          return false;
+        }
+        try {
+          return this.#fill.append(chunk);
+        } catch (error) {
+          this.abandon((error as Error).message);
+          return false;
+        }
+      },
+      onEnd: () => {
+        this.#fill.finish();
+        this.#leave();
+      },
+      onError: (error) => {
+        this.#exchange.services.counters.originErrors += 1;
+        this.#fill.fail(error);
+        this.#leave();
+      },
+    });
+  }
+
+  /** Gives the origin's connection up; followers see the break. */
+  abandon(why: string): void {
+    if (this.#isDone) return;
+    this.#response?.body.abort();
+    this.#fill.fail(new UpstreamError('UPSTREAM_TRUNCATED', `${this.key}: ${why}`));
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#isDone = true;
+    this.#exchange.services.fills.remove(this);
+    if (this.#holders === 0) this.#fill.close();
+  }
+}
+
+/** The length that the framing tells; null where the body ends with a last chunk or the connection. */
+export function bodyLengthOf(response: {
+  readonly status: number;
+  readonly fields: RawFields;
+}): number | null {
+  if (response.status === 204 || response.status === 205) return 0;
+  if (fieldValue(response.fields, 'transfer-encoding') !== undefined) return null;
+  const length = fieldValue(response.fields, 'content-length');
+  return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : null;
+}

@@ -1,0 +1,90 @@
+// Bytes from a body stream to the client's socket. A lease goes back in the callback of the write that sends
+// it, or when the response closes: libuv may read from the page until then.
+
+import { ClientError } from '../errors.js';
+import type { Lease } from '../store/contract.js';
+import type { BodyStream } from './body.js';
+import type { Exchange } from './exchange.js';
+
+/** Handed to the socket and not written yet: a few reads deep, so that the client never waits for us. */
+const inFlightBytesMax = 512 * 1024;
+
+/** Bytes sent. Rejects with the error that broke the body, or CLIENT_ABORTED. */
+export async function sendBody(
+  exchange: Exchange,
+  stream: BodyStream,
+  length: number | null,
+): Promise<number> {
+  const sender = new Sender(exchange);
+  try {
+    let sent = 0;
+    while (length === null || sent < length) {
+      const leases = await stream.next();
+      if (leases === null) break;
+      for (const lease of leases) sent += sender.write(lease);
+      exchange.sentBytes = sent;
+      await sender.room();
+    }
+    return sent;
+  } finally {
+    sender.detach();
+  }
+}
+
+class Sender {
+  readonly #exchange: Exchange;
+  readonly #open = new Set<Lease>();
+  #inFlight = 0;
+  #wake: (() => void) | null = null;
+  #isGone: boolean;
+  readonly #onClose = () => this.#close();
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+    this.#isGone = exchange.response.destroyed;
+    exchange.response.once('close', this.#onClose);
+  }
+
+  write(lease: Lease): number {
+    const { length } = lease.bytes;
+    if (this.#isGone) {
+      lease.release();
+      throw new ClientError('CLIENT_ABORTED', 'the client closed the connection');
+    }
+    this.#open.add(lease);
+    this.#inFlight += length;
+    this.#exchange.response.write(lease.bytes, () => {
+      this.#inFlight -= length;
+      this.#give(lease);
+      this.#wake?.();
+    });
+    return length;
+  }
+
+  /** Resolves when more may be written; rejects when the client is gone. */
+  async room(): Promise<void> {
+    while (this.#inFlight >= inFlightBytesMax && !this.#isGone) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      this.#wake = null;
+    }
+    if (this.#isGone) throw new ClientError('CLIENT_ABORTED', 'the client closed the connection');
+  }
+
+  #give(lease: Lease): void {
+    this.#open.delete(lease);
+    lease.release();
+  }
+
+  #close(): void {
+    this.#isGone = true;
+    for (const lease of this.#open) this.#give(lease);
+    this.#wake?.();
+  }
+
+  /** What is still being written is released by its callback or by the close that follows. */
+  detach(): void {
+    if (this.#open.size === 0) this.#exchange.response.off('close', this.#onClose);
+  }
+}

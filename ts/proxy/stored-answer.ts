@@ -1,0 +1,53 @@
+// An answer out of the store, and the way on when a part of a body turns out to be missing: the rest comes
+// from the origin, if its validator proves that it is still the same version.
+
+import { UpstreamError } from '../errors.js';
+import { fieldValue } from '../http/fields.js';
+import { parseContentRange } from '../http/range.js';
+import type { StoredObject } from '../store/contract.js';
+import { type Head, headFlags } from '../store/entry.js';
+import { type Resume, storedBody, UpstreamStream } from './body.js';
+import type { Answer, Exchange } from './exchange.js';
+import { askOrigin } from './origin-request.js';
+
+export function answerFromStore(exchange: Exchange, object: StoredObject, head: Head): Answer {
+  const bodyLength = head.bodyLength ?? 0;
+  const { store } = exchange.services;
+  const body = storedBody(object, bodyLength, resumeOf(exchange, head), () =>
+    store?.purgeKey(exchange.key),
+  );
+  return {
+    status: head.status,
+    reason: head.reason,
+    fields: head.fields,
+    bodyLength,
+    body,
+    head,
+  };
+}
+
+/** Null without a strong validator: then nothing proves that two parts belong together. */
+export function resumeOf(exchange: Exchange, head: Head): Resume {
+  if ((head.flags & headFlags.strongValidator) === 0 || head.bodyLength === null) return null;
+  const { bodyLength, etag } = head;
+  return async (offset, end) => {
+    exchange.services.counters.rangeResumes += 1;
+    const condition = ['Range', `bytes=${offset}-${end - 1}`, 'If-Range', etag];
+    const response = await askOrigin(exchange, 'fill', condition);
+    const range = parseContentRange(fieldValue(response.fields, 'content-range') ?? '');
+    const isSame = (fieldValue(response.fields, 'etag') ?? '') === etag;
+    const isWanted =
+      range !== null &&
+      range.start === offset &&
+      range.end === end - 1 &&
+      range.length === bodyLength;
+    if (response.status !== 206 || !isSame || !isWanted) {
+      response.body.abort();
+      throw new UpstreamError(
+        'UPSTREAM_VALIDATOR_CHANGED',
+        `${exchange.key}: the origin no longer has the version whose bytes ${offset} to ${end - 1} are missing`,
+      );
+    }
+    return new UpstreamStream(response.body);
+  };
+}

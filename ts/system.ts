@@ -1,0 +1,196 @@
+// From a configuration to a running system and back: the store, then the proxy over it, then the
+// operator's listener, closed in the opposite order. The command line and createProxy both start here.
+// What the engine says about a device is turned here into what the operator has to do.
+
+import { existsSync, statSync } from 'node:fs';
+import { type RunningAdmin, startAdmin } from './admin/server.js';
+import type { LoadedConfig } from './config/load.js';
+import type { Config } from './config/schema.js';
+import { type ErrorCode, StoreError } from './errors.js';
+import type { Log } from './observe/log.js';
+import { type RunningProxy, startProxy } from './proxy/proxy.js';
+import type { CacheStore, StoreStats } from './store/contract.js';
+import { formatDevice } from './store/format.js';
+import { openStore, type StoreOptions } from './store/store.js';
+import { formatSize } from './units.js';
+
+export interface SystemStats {
+  readonly proxy: Readonly<Record<string, number>>;
+  /** Null where enable_cache is false. */
+  readonly store: StoreStats | null;
+}
+
+export interface System {
+  /** "http://127.0.0.1:8080" or "unix:/path"; the real port where 0 was asked for. */
+  readonly addresses: readonly string[];
+  /** Null where none is configured. */
+  readonly adminAddress: string | null;
+  stats(): SystemStats;
+  /** Lets running exchanges finish for `graceMs` (10 s), then breaks them; then closes the store. */
+  close(graceMs?: number): Promise<void>;
+}
+
+// Longer than most downloads' rest and shorter than what service managers wait before they kill.
+const graceMsDefault = 10_000;
+
+/** Rejects with ConfigError or StoreError; whatever was started until then is closed again. */
+export async function startSystem(loaded: LoadedConfig, log: Log): Promise<System> {
+  const { config, notInEffect } = loaded;
+  for (const key of notInEffect) log.warn({ key }, `not in effect in this version: ${key}`);
+  const store = config.enableCache ? await openConfigured(config, log) : null;
+  let proxy: RunningProxy | null = null;
+  let admin: RunningAdmin | null = null;
+  try {
+    proxy = await startProxy({ config, store, log });
+    const running = proxy;
+    const stats = (): SystemStats => ({ proxy: running.stats(), store: store?.stats() ?? null });
+    if (config.admin.listen !== null) {
+      admin = await startAdmin({ listen: config.admin.listen, stats });
+    }
+    return makeSystem(running, admin, store, stats);
+  } catch (error) {
+    await proxy?.close(0);
+    await store?.close();
+    throw error;
+  }
+}
+
+function makeSystem(
+  proxy: RunningProxy,
+  admin: RunningAdmin | null,
+  store: CacheStore | null,
+  stats: () => SystemStats,
+): System {
+  let closing: Promise<void> | null = null;
+  const close = async (graceMs: number): Promise<void> => {
+    // The counters stay readable while the exchanges drain.
+    await proxy.close(graceMs);
+    await admin?.close();
+    await store?.close();
+  };
+  return {
+    addresses: proxy.addresses,
+    adminAddress: admin?.address ?? null,
+    stats,
+    close: (graceMs = graceMsDefault) => {
+      closing ??= close(graceMs);
+      return closing;
+    },
+  };
+}
+
+function diskOf(config: Config): StoreOptions['disk'] {
+  if (!config.enableL2Cache) return { kind: 'none' };
+  if (config.l2Backend === 'file') {
+    // The rules of the configuration see to it that the directory or the device is named.
+    return { kind: 'file', directory: config.l2CacheDir!, totalSize: config.l2TotalSizeBytes };
+  }
+  const { devicePath, useDirectIo } = config.rawDiskCache;
+  return { kind: 'raw', path: devicePath!, useDirectIo };
+}
+
+async function openConfigured(config: Config, log: Log): Promise<CacheStore> {
+  const disk = diskOf(config);
+  if (disk.kind === 'raw') await createIfWanted(config, disk.path, log);
+  try {
+    const store = await openStore({
+      memoryLimit: config.memoryLimitBytes,
+      l1Budget: config.l1CacheSizeBytes,
+      indexMemoryLimit: config.indexMemoryLimitBytes,
+      disk,
+      followerGraceMs: config.timeouts.followerGraceMs,
+    });
+    if (disk.kind === 'raw') warnAboutDevice(config, disk.path, store.stats(), log);
+    return store;
+  } catch (error) {
+    throw disk.kind === 'raw' ? explainDevice(config, disk.path, error) : error;
+  }
+}
+
+async function createIfWanted(config: Config, path: string, log: Log): Promise<void> {
+  const { create, totalSizeBytes, blockSizeBytes, useDirectIo } = config.rawDiskCache;
+  if (!create || existsSync(path)) return;
+  await formatDevice({
+    path,
+    createSize: totalSizeBytes,
+    blockSize: blockSizeBytes,
+    useDirectIo,
+    // Serving begins at once: the appender zeroes ahead of the write head.
+    zeroFill: false,
+    overwriteStore: false,
+  });
+  log.info({ path, size: totalSizeBytes }, 'made the store');
+}
+
+function warnAboutDevice(config: Config, path: string, stats: StoreStats, log: Log): void {
+  const { useDirectIo, totalSizeBytes } = config.rawDiskCache;
+  if (useDirectIo && stats.directIo === false) {
+    log.warn(
+      { path, reason: stats.directIoRefusal },
+      'direct I/O was refused: the page cache will hold what the store holds already',
+    );
+  }
+  const found = statSync(path);
+  if (totalSizeBytes !== null && found.isFile() && found.size !== totalSizeBytes) {
+    log.warn(
+      { path, found: found.size, totalSize: totalSizeBytes },
+      'the store keeps the size it was formatted with; format it anew to change that',
+    );
+  }
+}
+
+/** An argument that the shell takes as it is. */
+function shellWord(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** The command that makes a store of `path` as the configuration wants it. */
+export function formatCommandFor(config: Config, path: string, exists: boolean): string {
+  const { totalSizeBytes, blockSizeBytes, useDirectIo } = config.rawDiskCache;
+  const words = ['npx millrace format', shellWord(path)];
+  if (!exists) words.push('--size', totalSizeBytes === null ? '100GiB' : exactSize(totalSizeBytes));
+  if (blockSizeBytes !== 4096) words.push('--block-size', String(blockSizeBytes));
+  if (!useDirectIo) words.push('--no-direct-io');
+  return words.join(' ');
+}
+
+function exactSize(bytes: number): string {
+  const short = formatSize(bytes);
+  // One decimal is for people to read; a size to type has to be the very one.
+  return short.includes('.') ? String(bytes) : short;
+}
+
+const isCode = (error: StoreError, code: ErrorCode): boolean =>
+  error.code === `ERR_MILLRACE_${code}`;
+
+function explainDevice(config: Config, path: string, error: unknown): unknown {
+  if (!(error instanceof StoreError)) return error;
+  const details = { cause: error, retryable: error.retryable };
+  if (isCode(error, 'STORE_MISSING_DEVICE')) {
+    return new StoreError(
+      'STORE_MISSING_DEVICE',
+      `${path} does not exist (raw_disk_cache.device_path); to make it, run: ` +
+        `${formatCommandFor(config, path, false)}\nor set raw_disk_cache.create: true`,
+      details,
+    );
+  }
+  const command = formatCommandFor(config, path, true);
+  if (isCode(error, 'STORE_FOREIGN_DEVICE')) {
+    return new StoreError(
+      'STORE_FOREIGN_DEVICE',
+      `${path} is not a millrace store; to make it one, run: ${command}\n` +
+        '(that refuses to overwrite whatever else may be on it)',
+      details,
+    );
+  }
+  if (isCode(error, 'STORE_CORRUPT_RECORD')) {
+    return new StoreError(
+      'STORE_CORRUPT_RECORD',
+      `${path}: ${error.message}; to start with an empty store, run: ${command} --yes`,
+      details,
+    );
+  }
+  if (error.message.includes(path)) return error;
+  const code = error.code.slice('ERR_MILLRACE_'.length) as ErrorCode;
+  return new StoreError(code, `${path}: ${error.message}`, details);
+}

@@ -41,7 +41,7 @@ export async function startSystem(loaded: LoadedConfig, log: Log): Promise<Syste
   let proxy: RunningProxy | null = null;
   let admin: RunningAdmin | null = null;
   try {
-    proxy = await startProxy({ config, store, log });
+    proxy = await startProxy({ config, store });
     const running = proxy;
     const stats = (): SystemStats => ({ proxy: running.stats(), store: store?.stats() ?? null });
     if (config.admin.listen !== null) {
@@ -167,10 +167,13 @@ function explainDevice(config: Config, path: string, error: unknown): unknown {
   if (!(error instanceof StoreError)) return error;
   const details = { cause: error, retryable: error.retryable };
   if (isCode(error, 'STORE_MISSING_DEVICE')) {
+    const advice = path.startsWith('/dev/')
+      ? 'lsblk lists the devices of this machine'
+      : `to make it, run: ${formatCommandFor(config, path, false)}\n` +
+        'or set raw_disk_cache.create: true';
     return new StoreError(
       'STORE_MISSING_DEVICE',
-      `${path} does not exist (raw_disk_cache.device_path); to make it, run: ` +
-        `${formatCommandFor(config, path, false)}\nor set raw_disk_cache.create: true`,
+      `${path} does not exist (raw_disk_cache.device_path); ${advice}`,
       details,
     );
   }
@@ -190,7 +193,7 @@ function explainDevice(config: Config, path: string, error: unknown): unknown {
       details,
     );
   }
-  if (error.message.includes(path)) return error;
+  if (error.message.startsWith(path)) return error;
   const code = error.code.slice('ERR_MILLRACE_'.length) as ErrorCode;
   return new StoreError(code, `${path}: ${error.message}`, details);
 }

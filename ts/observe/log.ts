@@ -27,6 +27,13 @@ export interface ProgramLog extends Log {
 // A reader of the log that has stopped reading must not become our memory: beyond this, lines are lost.
 const bufferedMax = 16 * 1024 * 1024;
 
+/** A line for each request is for debugging; what an operator has to know of is louder. */
+function levelOf({ error }: ExchangeReport): 'debug' | 'warn' | 'error' {
+  if (error === '' || error.startsWith('ERR_MILLRACE_CLIENT_')) return 'debug';
+  const isExpected = error.startsWith('ERR_MILLRACE_') && error !== 'ERR_MILLRACE_INTERNAL';
+  return isExpected ? 'warn' : 'error';
+}
+
 /** `level`: one of log_level's words. */
 export function createLog(level: string): ProgramLog {
   const destination = pino.destination({ dest: 1, sync: false, maxLength: bufferedMax });
@@ -40,11 +47,10 @@ export function createLog(level: string): ProgramLog {
     destination,
   );
   const onFault = (report: unknown): void => logger.warn(report as FaultReport, 'fault');
-  const onExchange = (report: unknown): void => logger.debug(report as ExchangeReport, 'exchange');
+  const onExchange = (report: unknown): void =>
+    logger[levelOf(report as ExchangeReport)](report as ExchangeReport, 'exchange');
   faultChannel.subscribe(onFault);
-  // A line for each request is for debugging. Without a subscriber the proxy does not even make it.
-  const logsExchanges = logger.isLevelEnabled('debug');
-  if (logsExchanges) exchangeChannel.subscribe(onExchange);
+  exchangeChannel.subscribe(onExchange);
   return {
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
@@ -52,7 +58,7 @@ export function createLog(level: string): ProgramLog {
     error: (fields, message) => logger.error(fields, message),
     close: () => {
       faultChannel.unsubscribe(onFault);
-      if (logsExchanges) exchangeChannel.unsubscribe(onExchange);
+      exchangeChannel.unsubscribe(onExchange);
       destination.flushSync();
     },
   };

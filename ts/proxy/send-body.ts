@@ -21,7 +21,7 @@ export async function sendBody(
     while (length === null || sent < length) {
       const leases = await stream.next();
       if (leases === null) break;
-      for (const lease of leases) sent += sender.write(lease);
+      sent += sender.write(leases);
       exchange.sentBytes = sent;
       await sender.room();
     }
@@ -45,12 +45,17 @@ class Sender {
     exchange.response.once('close', this.#onClose);
   }
 
-  write(lease: Lease): number {
-    const { length } = lease.bytes;
+  /** Takes the leases over, also when it throws. */
+  write(leases: readonly Lease[]): number {
     if (this.#isGone) {
-      lease.release();
+      for (const lease of leases) lease.release();
       throw new ClientError('CLIENT_ABORTED', 'the client closed the connection');
     }
+    return leases.reduce((sum, lease) => sum + this.#writeOne(lease), 0);
+  }
+
+  #writeOne(lease: Lease): number {
+    const { length } = lease.bytes;
     this.#open.add(lease);
     this.#inFlight += length;
     this.#exchange.response.write(lease.bytes, () => {

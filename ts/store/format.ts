@@ -148,7 +148,7 @@ function explainFailure(options: FormatOptions, createSize: number, error: unkno
   if (!isNativeFailure(error)) return error;
   const { path } = options;
   // A Status without detail does not know the device; its sentence then says only what is wrong.
-  const said = error.message.includes(path) ? error.message : `${path}: ${error.message}`;
+  const said = error.message.startsWith(path) ? error.message : `${path}: ${error.message}`;
   const more = (advice: string): unknown => translateFailure(error, `${said}; ${advice}`);
   switch (statusCodes[error.status]) {
     case 'STORE_FOREIGN_DEVICE':
@@ -157,19 +157,24 @@ function explainFailure(options: FormatOptions, createSize: number, error: unkno
       if (error.found === undefined || error.found === '') return translateFailure(error, said);
       return translateFailure(error, `${path} holds ${error.found} already`);
     case 'STORE_MISSING_DEVICE':
-      return createSize > 0
-        ? more(`make the directory ${dirname(path)} first`)
-        : more('to make a file there, add its size: --size 100GiB');
+      return more(adviceForMissing(path, createSize));
     case 'STORE_PERMISSION':
       if (createSize === 0) return translateFailure(error, said);
       return more(`the user with id ${process.geteuid?.() ?? '?'} must be able to write there`);
     case 'STORE_NO_SPACE':
       return more('ask for less or free some space');
     case 'STORE_INVALID':
-      return more(`it has ${look(path)?.size ?? 0} bytes; choose a larger one`);
+      return more(`choose one of ${formatSize(storeSizeMin)} to ${formatSize(storeSizeMax)}`);
     default:
       return translateFailure(error, said);
   }
+}
+
+function adviceForMissing(path: string, createSize: number): string {
+  if (look(dirname(path)) === null) return `make the directory ${dirname(path)} first`;
+  // A file in /dev would fill memory, not a disk: whoever names one has mistyped a device.
+  if (createSize > 0 || path.startsWith('/dev/')) return 'check the path';
+  return 'to make a file there, add its size: --size 100GiB';
 }
 
 function foreignContent(path: string, found: string): string {

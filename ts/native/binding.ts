@@ -28,7 +28,8 @@ export function loadFrom(root: string): Addon {
   }
 }
 
-function packageRoot(): string {
+/** The directory of package.json. */
+export function packageRoot(): string {
   let directory = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(directory, 'package.json')) || directory.endsWith('build')) {
     const parent = dirname(directory);

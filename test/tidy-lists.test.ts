@@ -46,7 +46,7 @@ test('errors: every code is in docs/reference/errors.md once, and back', (t) => 
 test('errors: no text names a code that does not exist', (t) => {
   const known = new Set(errorCodes());
   for (const { path, text } of filesMatching(/^(ts|test|bench|docs)\/.*\.(ts|md)$|^README\.md$/)) {
-    for (const match of text.matchAll(/ERR_MILLRACE_([A-Z][A-Z_]*[A-Z])/g)) {
+    for (const match of text.matchAll(/ERR_MILLRACE_([A-Z][A-Z_]*[A-Z])\b/g)) {
       t.true(known.has(match[1] ?? ''), `${path}:${lineAt(text, match.index)}: ${match[0]}`);
     }
   }

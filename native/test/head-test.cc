@@ -75,7 +75,7 @@ TEST_CASE("head: a changed byte is refused or changes exactly what it says") {
   // A head has no checksum of its own (its record has one), so a changed number decodes to that number.
   const std::vector<uint8_t> good = encoded(sample());
   for (size_t at = 0; at < good.size(); at++) {
-    for (const uint8_t mask : {0x01, 0x80, 0xff}) {
+    for (const uint8_t mask : std::initializer_list<uint8_t>{0x01, 0x80, 0xff}) {
       std::vector<uint8_t> bad = good;
       bad[at] ^= mask;
       const Result<HeadView> decoded = decode_head(bad);
@@ -106,7 +106,7 @@ TEST_CASE("head: lengths, offsets and reserved bytes are checked") {
 
 TEST_CASE("head: status and flags outside the format are refused") {
   std::vector<uint8_t> bytes = encoded(sample());
-  for (const uint16_t status : {0, 99, 1000, 65535}) {
+  for (const uint16_t status : std::initializer_list<uint16_t>{0, 99, 1000, 65535}) {
     store_le<uint16_t>(bytes, 4, status);
     CHECK(!decode_head(bytes).ok());
   }

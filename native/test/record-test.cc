@@ -98,7 +98,7 @@ TEST_CASE("record: no changed byte of a header is believed") {
   for (uint32_t round = 0; round < 12; round++) {
     std::vector<uint8_t> bytes = random_sample(random).encode();
     for (size_t at = 0; at < bytes.size(); at++) {
-      for (const uint8_t mask : {0x01, 0x80, 0xff}) {
+      for (const uint8_t mask : std::initializer_list<uint8_t>{0x01, 0x80, 0xff}) {
         bytes[at] ^= mask;
         INFO("byte ", at);
         REQUIRE(!decode_record(bytes).ok());

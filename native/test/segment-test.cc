@@ -84,7 +84,7 @@ TEST_CASE("segment: no changed byte of a header is believed") {
   std::vector<uint8_t> bytes(kSegmentHeaderSize);
   encode_segment_header(SegmentHeader{12, 345, uuid_of(9), 678}, bytes);
   for (size_t at = 0; at < bytes.size(); at++) {
-    for (const uint8_t mask : {0x01, 0x40, 0xff}) {
+    for (const uint8_t mask : std::initializer_list<uint8_t>{0x01, 0x40, 0xff}) {
       bytes[at] ^= mask;
       INFO("byte ", at);
       REQUIRE(!decode_segment_header(bytes, uuid_of(9)).ok());

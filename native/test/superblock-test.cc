@@ -62,7 +62,7 @@ TEST_CASE("superblock: every copy decodes to what was encoded") {
 TEST_CASE("superblock: no changed byte is believed") {
   const std::vector<uint8_t> good = encoded(sample(), 1);
   for (size_t at = 0; at < good.size(); at++) {
-    for (const uint8_t mask : {0x01, 0x80, 0xff}) {
+    for (const uint8_t mask : std::initializer_list<uint8_t>{0x01, 0x80, 0xff}) {
       std::vector<uint8_t> bad = good;
       bad[at] ^= mask;
       const Result<Superblock> decoded = decode_superblock(bad);

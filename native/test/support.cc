@@ -86,7 +86,7 @@ TestStore::TestStore(const DiskImage& image, ByteCount l1_budget, ByteCount memo
   auto owned = std::make_unique<FaultDevice>(image);
   device = owned.get();
   Result<Ref<Store>> opened = Store::open(options, std::move(owned));
-  INFO(opened.status().message());
+  INFO(std::string(opened.status().message()));
   REQUIRE(opened.ok());
   store = std::move(opened.value());
 }

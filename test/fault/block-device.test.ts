@@ -81,7 +81,7 @@ test('block device: objects survive a close, read and written with O_DIRECT', as
   await store.close();
 });
 
-test('block device: a mounted file system is neither opened nor formatted, and says where it is mounted', async (t) => {
+test('block device: a mounted file system is not formatted, and the place is named', async (t) => {
   const loop = await attachLoop(t);
   if (loop === null) return t.pass();
   const place = join(loop.directory, 'mnt');

@@ -1,5 +1,5 @@
-// Leases: what JavaScript keeps of a page that it gave back. Pages are poisoned when they are freed, so a view
-// that still reached one would show it.
+// Leases: what JavaScript keeps of a page that it gave back. Pages are poisoned when they are freed, so a
+// view that still reached one would show it.
 
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
@@ -41,7 +41,7 @@ test('lease: after its release neither the buffer nor any view of it reaches the
   t.is(store.stats()['openLeases'], 0);
 });
 
-test('lease: a page on loan keeps its bytes while its object is purged and others take its place', async (t) => {
+test('lease: a page on loan keeps its bytes while its object is purged and replaced', async (t) => {
   const store = await openFile(t);
   const body = randomBytes(90_000);
   await putObject(store, 'http://test/kept', body);

@@ -2,8 +2,16 @@
 // to the person who started it, and that a running service stops when it is asked to.
 
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  openSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { get, type IncomingMessage } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -39,14 +47,24 @@ function makeExt4(path: string): void {
       env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin` },
     });
   } catch {
-    writeSync(openSync(path, 'r+'), Buffer.from([0x53, 0xef]), 0, 2, 1024 + 56);
+    const file = openSync(path, 'r+');
+    writeSync(file, Buffer.from([0x53, 0xef]), 0, 2, 1024 + 56);
+    closeSync(file);
   }
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const bytes of createReadStream(path)) hash.update(bytes as Buffer);
+  return hash.digest('hex');
 }
 
 test('cli: without a command it says what there is, and the status is 2', async (t) => {
   const { status, stderr } = await runCommand(t, []);
   t.is(status, 2);
-  for (const name of ['serve', 'check', 'format', 'demo']) t.regex(stderr.join('\n'), RegExp(name));
+  for (const name of ['serve', 'check', 'format', 'demo', 'build-addon']) {
+    t.regex(stderr.join('\n'), RegExp(`^  ${name} `, 'm'));
+  }
 });
 
 test('cli: --version is the package version', async (t) => {
@@ -125,6 +143,29 @@ test('serve: says ready with its address, answers, and stops with status 0', asy
   t.deepEqual(stderr, []);
 });
 
+test('serve: what went wrong is in the log, a line for each request only for debugging', async (t) => {
+  const config = configFile(temporaryFolder(t), memoryOnly);
+  const exchangesAt = async (level: string, path: string) => {
+    const running = startCommand(t, ['serve', '-c', config, '--set', `log_level=${level}`]);
+    const { listen } = await running.logged('ready');
+    // Nobody listens on the origin's port. Only what is in the cache would be answered differently.
+    await (await fetch(`${(listen as string[])[0]}/${path}`)).text();
+    const only = { 'cache-control': 'only-if-cached' };
+    await (await fetch(`${(listen as string[])[0]}/${path}`, { headers: only })).text();
+    running.child.kill('SIGTERM');
+    const { stdout } = await running.ended;
+    return stdout
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter(({ msg }) => msg === 'exchange');
+  };
+  const [refused, ...others] = await exchangesAt('info', 'a');
+  t.is(refused?.level, 'warn');
+  t.is(refused?.error, 'ERR_MILLRACE_UPSTREAM_REFUSED');
+  t.deepEqual(others, []);
+  const levels = (await exchangesAt('debug', 'b')).map(({ level }) => level);
+  t.deepEqual(levels, ['warn', 'debug']);
+});
+
 test('serve: the address of a process that was killed is taken over', async (t) => {
   const folder = temporaryFolder(t);
   const admin = join(folder, 'admin.sock');
@@ -167,12 +208,12 @@ test('serve: a second signal ends it at once', async (t) => {
 test('format: a file system is refused even with --yes, and nothing is written', async (t) => {
   const path = join(temporaryFolder(t), 'ext4.img');
   makeExt4(path);
-  const before = readFileSync(path);
+  const before = await sha256Of(path);
   const { status, stdout, stderr } = await runCommand(t, ['format', path, '--yes']);
   t.is(status, 3);
   t.deepEqual(stdout, []);
   t.regex(stderr.join('\n'), /holds an ext2\/ext3\/ext4 file system.* never overwrites/);
-  t.true(readFileSync(path).equals(before));
+  t.is(await sha256Of(path), before);
 });
 
 test('format: a device in use names who holds it', async (t) => {

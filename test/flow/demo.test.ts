@@ -2,16 +2,12 @@
 // nothing of it may be left behind.
 
 import { readdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import test from 'ava';
-import { runCommand, startCommand } from '../support/command.js';
-
-function folders(): string[] {
-  return readdirSync(tmpdir()).filter((name) => name.startsWith('millrace-demo-'));
-}
+import { runCommand, startCommand, temporaryFolder } from '../support/command.js';
 
 test.serial('demo: everything it shows is as it has to be', async (t) => {
-  const { status, stdout, stderr } = await runCommand(t, ['demo']);
+  const TMPDIR = temporaryFolder(t);
+  const { status, stdout, stderr } = await runCommand(t, ['demo'], { TMPDIR });
   t.deepEqual(
     stderr.filter((line) => line.startsWith('WRONG')),
     [],
@@ -22,21 +18,24 @@ test.serial('demo: everything it shows is as it has to be', async (t) => {
   t.regex(rows, /^again +HIT memory .* 0 +\d+MiB$/m);
   t.regex(rows, /^after a restart +HIT disk .* 0 +\d+MiB$/m);
   t.regex(rows, /^10 clients at once, cold +\w.* 1 +\d+MiB$/m);
-  t.deepEqual(folders(), []);
+  t.deepEqual(readdirSync(TMPDIR), []);
 });
 
 test.serial('demo: a signal stops it and leaves nothing behind', async (t) => {
-  const { child, ended } = startCommand(t, ['demo']);
-  // The first line says that the device is made and the origin runs.
-  await new Promise<void>((resolve) => child.stdout?.once('readable', resolve));
+  const TMPDIR = temporaryFolder(t);
+  const { child, printed, ended } = startCommand(t, ['demo'], { TMPDIR });
+  await printed(/^origin: /);
+  t.is(readdirSync(TMPDIR).length, 1);
   child.kill('SIGTERM');
   const { status } = await ended;
   t.is(status, 130);
-  t.deepEqual(folders(), []);
+  t.deepEqual(readdirSync(TMPDIR), []);
 });
 
-test('demo: a file that is too small is refused before anything is made', async (t) => {
-  const { status, stderr } = await runCommand(t, ['demo', '--size', '1MiB']);
+test('demo: a file that is too small is refused', async (t) => {
+  const TMPDIR = temporaryFolder(t);
+  const { status, stderr } = await runCommand(t, ['demo', '--size', '1MiB'], { TMPDIR });
   t.is(status, 2);
   t.regex(stderr.join('\n'), /--size: found 1MiB; allowed: at least/);
+  t.deepEqual(readdirSync(TMPDIR), []);
 });

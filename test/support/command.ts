@@ -19,11 +19,11 @@ export interface Ended {
 
 export interface Running {
   readonly child: ChildProcess;
-  /** Lines until now. */
-  readonly stdout: string[];
-  /** The first line of the log with this message, parsed. Rejects when the process ends without. */
+  /** The first line of its output that matches. Rejects when the process ends without. */
+  printed(pattern: RegExp): Promise<string>;
+  /** The first line of the log with this message, parsed. Rejects as well. */
   logged(message: string): Promise<Record<string, unknown>>;
-  ended: Promise<Ended>;
+  readonly ended: Promise<Ended>;
 }
 
 /** A folder that is gone after the test. */
@@ -50,18 +50,20 @@ function linesOf(stream: NodeJS.ReadableStream | null, onLine: (line: string) =>
   return lines;
 }
 
-function parse(line: string): Record<string, unknown> {
-  try {
-    return JSON.parse(line) as Record<string, unknown>;
-  } catch {
-    return {};
-  }
-}
-
-/** Killed at the end of the test, should it still run. Its standard input is no terminal. */
-export function startCommand(t: ExecutionContext, args: readonly string[]): Running {
+/**
+ * Killed at the end of the test, should it still run. Its standard input is no terminal. `env` is laid
+ * over the environment of the tests.
+ */
+export function startCommand(
+  t: ExecutionContext,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Running {
   const main = join(repositoryRoot(), 'dist/cli/main.js');
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [main, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
   const waiting = new Set<() => void>();
   const wake = (): void => {
     for (const look of waiting) look();
@@ -78,21 +80,27 @@ export function startCommand(t: ExecutionContext, args: readonly string[]): Runn
     child.kill('SIGKILL');
     await ended;
   });
-  const logged = (message: string): Promise<Record<string, unknown>> =>
+  const printed = (pattern: RegExp): Promise<string> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
-        const found = stdout.map(parse).find(({ msg }) => msg === message);
+        const found = stdout.find((line) => pattern.test(line));
         if (found === undefined && !isOver) return;
         waiting.delete(look);
         if (found !== undefined) resolve(found);
-        else reject(new Error(`ended without "${message}":\n${[...stdout, ...stderr].join('\n')}`));
+        else reject(new Error(`ended without ${pattern}:\n${[...stdout, ...stderr].join('\n')}`));
       };
       waiting.add(look);
       look();
     });
-  return { child, stdout, logged, ended };
+  const logged = async (message: string): Promise<Record<string, unknown>> =>
+    JSON.parse(await printed(RegExp(`"msg":"${message}"`))) as Record<string, unknown>;
+  return { child, printed, logged, ended };
 }
 
-export function runCommand(t: ExecutionContext, args: readonly string[]): Promise<Ended> {
-  return startCommand(t, args).ended;
+export function runCommand(
+  t: ExecutionContext,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Ended> {
+  return startCommand(t, args, env).ended;
 }

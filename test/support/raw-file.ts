@@ -5,7 +5,6 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate as turn } from 'node:timers/promises';
 import type { CacheStore, FillHead } from '../../ts/store/contract.js';
 import { encodeHead, type Head } from '../../ts/store/entry.js';
 import { formatDevice } from '../../ts/store/format.js';
@@ -86,7 +85,7 @@ export async function putObject(store: CacheStore, key: string, body: Buffer): P
     fill.onResume = () => {
       isPaused = false;
     };
-    while (isPaused) await turn();
+    while (isPaused) await new Promise((resolve) => setImmediate(resolve));
   }
   fill.finish();
   fill.close();

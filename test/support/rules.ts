@@ -46,9 +46,10 @@ const leaves: ReadonlySet<string> = new Set([
   'ts/observe/channels.ts',
 ]);
 
-/** The files that `exports` of package.json can name. */
+/** The files that `exports` of package.json can name, and the assembly that they share with the CLI. */
 const entries: ReadonlySet<string> = new Set([
   'ts/index.ts',
+  'ts/system.ts',
   'ts/store.ts',
   'ts/undici.ts',
   'ts/express.ts',
@@ -166,7 +167,12 @@ export const callRules: readonly CallRule[] = [
     why: 'a wait is a limit with a name and a test, never a sleep',
     except: {
       'ts/store/fill.ts':
-        'follower grace: how long a producer waits for a reader nothing else serves',
+        'follower grace: how long a producer waits for a reader nothing else serves; pages come back',
+      'ts/store/format.ts': 'a look at the progress, five times a second',
+      'ts/upstream/request.ts':
+        'limit from the wish to the head, the wait for a connection included',
+      'ts/proxy/proxy.ts': 'grace of a shutdown',
+      'ts/cli/demo/throttle.ts': 'the demo origin sends at a given rate',
     },
   },
   {

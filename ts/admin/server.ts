@@ -3,9 +3,10 @@
 // hands in a function that tells the counters.
 
 import { once } from 'node:events';
-import { chmodSync, lstatSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { dirname } from 'node:path';
 import type { ServedAddress } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
 
@@ -111,17 +112,27 @@ function addressOf(server: Server, listen: ServedAddress): string {
 }
 
 function listenFailure(listen: ServedAddress, error: unknown): ConfigError {
-  const { code = '', message } = error as NodeJS.ErrnoException;
   const name = listen.kind === 'unix' ? `unix:${listen.path}` : `${listen.host}:${listen.port}`;
-  const advice: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'another process has it; stop that one or choose another address',
-    EACCES: 'permission denied; choose a place that this user may write to, or a port above 1023',
-    ENOENT: 'its directory does not exist; make it first',
-    EADDRNOTAVAIL: 'this machine has no such address; choose one that it has',
-  };
   return new ConfigError(
     'LISTEN_FAILED',
-    `admin.listen: cannot listen on ${name}: ${advice[code] ?? message}`,
+    `admin.listen: cannot listen on ${name}: ${adviceFor(listen, error as NodeJS.ErrnoException)}`,
     { cause: error },
   );
+}
+
+function adviceFor(listen: ServedAddress, { code, message }: NodeJS.ErrnoException): string {
+  switch (code) {
+    case 'EADDRINUSE':
+      return 'another process has it; stop that one or choose another address';
+    case 'EADDRNOTAVAIL':
+      return 'this machine has no such address; choose one that it has';
+    case 'EACCES':
+      // libuv says this for a missing directory too.
+      if (listen.kind === 'unix' && !existsSync(dirname(listen.path))) {
+        return `the directory ${dirname(listen.path)} does not exist; make it first`;
+      }
+      return 'permission denied; choose a place that this user may write to, or a port above 1023';
+    default:
+      return message;
+  }
 }

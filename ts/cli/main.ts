@@ -10,6 +10,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { MillraceError } from '../errors.js';
 import { explainUrl } from '../proxy/explain.js';
 import { parseSize } from '../units.js';
+import { buildAddonCommand } from './commands/build-addon.js';
 import { checkCommand } from './commands/check.js';
 import { demoCommand } from './commands/demo.js';
 import { formatCommand } from './commands/format.js';
@@ -79,7 +80,7 @@ interface DemoArguments {
 }
 
 /** `done` is told the exit status of the command that ran. */
-export function makeProgram(done: (status: number) => void): Command {
+function makeProgram(done: (status: number) => void): Command {
   const program = new Command('millrace')
     .description('A streaming caching reverse proxy for Node.js that keeps terabytes on a raw disk')
     .version(version())
@@ -123,6 +124,10 @@ export function makeProgram(done: (status: number) => void): Command {
     .action(async (options: DemoArguments) =>
       done(await demoCommand(options, { ...output, progress: process.stderr })),
     );
+  program
+    .command('build-addon')
+    .description('compile the native part here, where no prebuilt one fits')
+    .action(() => done(buildAddonCommand(output)));
   return program;
 }
 

@@ -19,6 +19,8 @@ export const statusCodes: readonly (ErrorCode | 'OK')[] = [
   'STORE_PERMISSION',
 ];
 
+export const statusOk = 0;
+export const statusNotFound = 1;
 export const statusAgain = 4;
 
 function codeOf(status: number): ErrorCode {

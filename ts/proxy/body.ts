@@ -2,7 +2,7 @@
 // origin whose answer nobody may store. Bytes travel as leases; a body hands them on in order and says
 // when it is at its end. A body that breaks throws: the client must see the break.
 
-import { UpstreamError } from '../errors.js';
+import { type MillraceError, UpstreamError } from '../errors.js';
 import type { Fill, Follower, Lease, StoredObject } from '../store/contract.js';
 import type { UpstreamBody } from '../upstream/request.js';
 
@@ -75,8 +75,9 @@ class StoredStream implements BodyStream {
       for (const lease of leases) this.#offset += lease.bytes.length;
       return leases;
     } catch (error) {
-      // A part is gone (reclaimed, damaged): the object must not be found like this again.
-      this.#onMissing();
+      // A part is gone (reclaimed, damaged): the object must not be found like this again. A device that
+      // fails or a store without a free page says nothing about the object.
+      if (isMissing(error)) this.#onMissing();
       if (this.#resume === null) throw error;
       this.#rest = await this.#resume(this.#offset, this.#end);
       return this.#rest.next();
@@ -87,6 +88,11 @@ class StoredStream implements BodyStream {
     this.#rest?.close();
     this.#offset = this.#end;
   }
+}
+
+function isMissing(error: unknown): boolean {
+  const { code } = error as Partial<MillraceError>;
+  return code === 'ERR_MILLRACE_STORE_NOT_FOUND' || code === 'ERR_MILLRACE_STORE_CORRUPT_RECORD';
 }
 
 /** A running or just completed fill, and the number of those who hold it. */

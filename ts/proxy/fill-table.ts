@@ -35,7 +35,7 @@ export class FillTable {
   /** Others may join it from now on, unless the key's answers were found not to be shareable. */
   add(fill: RunningFill): void {
     this.#all.add(fill);
-    if (this.#isUncoalesced(fill.key)) return;
+    if (this.isUnshareable(fill.key)) return;
     this.list(fill);
   }
 
@@ -75,7 +75,8 @@ export class FillTable {
     this.#uncoalesced.delete(key);
   }
 
-  #isUncoalesced(key: string): boolean {
+  /** The key's last answer was for one client only. */
+  isUnshareable(key: string): boolean {
     const until = this.#uncoalesced.get(key);
     if (until === undefined) return false;
     if (until > this.#clock.monotonic()) return true;

@@ -120,10 +120,7 @@ async function removeStaleSocket(path: string): Promise<void> {
 function onIdle(socket: Socket): void {
   const { _httpMessage: response } = socket as Socket & { _httpMessage?: ServerResponse | null };
   const isOurTurn =
-    response !== undefined &&
-    response !== null &&
-    response.writableLength === 0 &&
-    socket.writableLength === 0;
+    response?.req.complete === true && response.writableLength === 0 && socket.writableLength === 0;
   if (!isOurTurn) socket.destroy();
 }
 

@@ -60,6 +60,8 @@ function mayServeWhileRevalidating(exchange: Exchange, reuse: Reuse, now: number
 function isFarRange(exchange: Exchange): boolean {
   const range = exchange.request.headers.range;
   if (range === undefined) return false;
+  // Where nothing is stored anyway, the origin may as well send the range alone.
+  if (exchange.services.fills.isUnshareable(exchange.key)) return true;
   const match = /^bytes=(\d{1,15})-\d*$/i.exec(range);
   if (match === null) return true;
   const produced = exchange.services.fills.producedOf(exchange.key);

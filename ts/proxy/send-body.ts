@@ -8,6 +8,17 @@ import type { Exchange } from './exchange.js';
 
 /** Handed to the socket and not written yet: a few reads deep, so that the client never waits for us. */
 const inFlightBytesMax = 512 * 1024;
+/** One page: less cannot be lent. */
+const inFlightBytesMin = 64 * 1024;
+/** Of memory_limit: what all clients together may have in flight while they are not too many. */
+const inFlightShare = 1 / 4;
+
+/** Slow readers pin the pages in flight to them: with many clients each gets fewer, so that all move. */
+function inFlightLimit(exchange: Exchange): number {
+  const { config, counters } = exchange.services;
+  const share = (config.memoryLimitBytes * inFlightShare) / Math.max(1, counters.exchangesOpen);
+  return Math.min(inFlightBytesMax, Math.max(inFlightBytesMin, share));
+}
 
 /** Bytes sent. Rejects with the error that broke the body, or CLIENT_ABORTED. */
 export async function sendBody(
@@ -68,7 +79,7 @@ class Sender {
 
   /** Resolves when more may be written; rejects when the client is gone. */
   async room(): Promise<void> {
-    while (this.#inFlight >= inFlightBytesMax && !this.#isGone) {
+    while (this.#inFlight >= inFlightLimit(this.#exchange) && !this.#isGone) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

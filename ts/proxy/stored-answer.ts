@@ -45,7 +45,7 @@ export function resumeOf(exchange: Exchange, head: Head): Resume {
       response.body.abort();
       throw new UpstreamError(
         'UPSTREAM_VALIDATOR_CHANGED',
-        `${exchange.key}: the origin no longer has the version whose bytes ${offset} to ${end - 1} are missing`,
+        `${exchange.key}: the origin no longer has the version whose bytes from ${offset} on are missing`,
       );
     }
     return new UpstreamStream(response.body);

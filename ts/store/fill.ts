@@ -13,7 +13,13 @@ import {
   pollFailed,
   pollWait,
 } from '../native/contract.js';
-import { storeErrorOf, translateFailure } from '../native/status.js';
+import {
+  statusAgain,
+  statusNotFound,
+  statusOk,
+  storeErrorOf,
+  translateFailure,
+} from '../native/status.js';
 import type { Fill, FillHead, Follower, FollowerRead, Lease } from './contract.js';
 import { takeLeases } from './leases.js';
 
@@ -243,32 +249,46 @@ class NativeFollower implements Follower {
   }
 }
 
-/** Runs a native read; null where nothing is stored. Rejects with the StoreError of its status. */
+/** While every page is in use: pages come back as clients read, so a moment later there may be one. */
+const againAfterMs = 5;
+const againMax = 1000;
+
+/**
+ * Runs a native read; null where nothing is stored. Waits a bounded time while no page is free. Rejects
+ * with the StoreError of its status.
+ */
 export async function readRange(
   native: NativeStore,
   completions: Completions,
   start: (token: number) => number,
 ): Promise<Lease[] | null> {
-  let settle: (answer: { code: number; value: number }) => void = () => {};
-  const answered = new Promise<{ code: number; value: number }>((resolve) => {
-    settle = resolve;
+  for (let attempt = 0; ; attempt += 1) {
+    const { code, value } = await readOnce(completions, start);
+    if (code === statusOk) return value === 0 ? null : takeLeases(native, value);
+    if (code === statusNotFound) return null;
+    if (code !== statusAgain || attempt === againMax) {
+      throw storeErrorOf(code, 'a stored part could not be read');
+    }
+    await new Promise((resolve) => setTimeout(resolve, againAfterMs));
+  }
+}
+
+function readOnce(
+  completions: Completions,
+  start: (token: number) => number,
+): Promise<{ code: number; value: number }> {
+  return new Promise((resolve, reject) => {
+    const token = completions.once((code, value) => resolve({ code, value }));
+    try {
+      const result = start(token);
+      if (result === nativePending) return;
+      completions.remove(token);
+      resolve({ code: statusOk, value: result });
+    } catch (error) {
+      completions.remove(token);
+      reject(translateFailure(error));
+    }
   });
-  const token = completions.once((code, value) => settle({ code, value }));
-  let result: number;
-  try {
-    result = start(token);
-  } catch (error) {
-    completions.remove(token);
-    throw translateFailure(error);
-  }
-  if (result !== nativePending) {
-    completions.remove(token);
-    return result === 0 ? null : takeLeases(native, result);
-  }
-  const { code, value } = await answered;
-  if (code === 0) return takeLeases(native, value);
-  if (code === 1) return null;
-  throw storeErrorOf(code, 'a stored part could not be read');
 }
 
 function joined(first: Uint8Array, second: Uint8Array): Uint8Array {

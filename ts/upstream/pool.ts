@@ -12,6 +12,8 @@ export interface PoolOptions {
 /** One origin and the connections to it. */
 export interface Origin {
   readonly url: URL;
+  /** Longest time from the wish to the head, waiting for a free connection included. */
+  readonly answerTimeoutMs: number;
   readonly pool: Pool;
 }
 
@@ -30,5 +32,5 @@ export function openOrigin(url: URL, options: PoolOptions): Origin {
     bodyTimeout: options.idleTimeoutMs,
     maxHeaderSize: headBytesMax,
   });
-  return { url, pool };
+  return { url, answerTimeoutMs: options.connectTimeoutMs + options.headTimeoutMs, pool };
 }

@@ -73,6 +73,9 @@ function attempt(
 ): Promise<UpstreamResponse> {
   return new Promise((resolve, reject) => {
     const handler = new ResponseHandler(origin.url, clock, resolve, reject);
+    // undici's own limits begin with a connection; this one also ends the wait for a free one. A request
+    // with a body gets its answer when the body is through, however long that takes.
+    if (request.body === null) handler.limitWait(origin.answerTimeoutMs);
     origin.pool.dispatch(
       {
         method: request.method as Dispatcher.HttpMethod,
@@ -96,6 +99,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   #controller: Dispatcher.DispatchController | null = null;
   #reader: BodyReader | null = null;
   #ending: Ending | null = null;
+  #timer: NodeJS.Timeout | undefined;
   #hasHead = false;
   #isAborted = false;
 
@@ -112,8 +116,21 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
     this.#sentMs = clock.now();
   }
 
+  limitWait(timeoutMs: number): void {
+    this.#timer = setTimeout(() => {
+      this.#isAborted = true;
+      const error = new UpstreamError(
+        'UPSTREAM_TIMEOUT',
+        `${this.#url.origin} sent no response head within ${timeoutMs} ms`,
+      );
+      this.#controller?.abort(error);
+      this.#reject(error);
+    }, timeoutMs);
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller;
+    if (this.#isAborted) controller.abort(new UpstreamError('UPSTREAM_TIMEOUT', 'too late'));
   }
 
   onResponseStart(
@@ -130,6 +147,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
       );
       return;
     }
+    clearTimeout(this.#timer);
     this.#hasHead = true;
     controller.pause();
     this.#resolve({
@@ -152,6 +170,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    clearTimeout(this.#timer);
     const phase = this.#hasHead ? 'body' : 'head';
     const failure = upstreamFailure(this.#url, error, phase);
     if (this.#hasHead) this.#finish({ kind: 'error', error: failure });

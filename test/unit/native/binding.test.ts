@@ -1,3 +1,5 @@
+// Loading the addon, and what is said when it cannot be loaded.
+
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +25,7 @@ test('binding: a missing binary is told with platform, places, the loader and th
   t.regex(text, /npx millrace build-addon/);
 });
 
-test('binding: a binary that is not for this machine is told in the words of the system loader', async (t) => {
+test('binding: a binary for another machine is told in the words of the loader', async (t) => {
   const root = await emptyPackage(t);
   await mkdir(join(root, 'build', 'Release'), { recursive: true });
   await writeFile(join(root, 'build', 'Release', 'millrace.node'), 'not an ELF file at all');

@@ -1,3 +1,5 @@
+// The stored head in both languages: what TypeScript encodes, C++ takes, and both read the same.
+
 import test from 'ava';
 import fc from 'fast-check';
 import { decodeHead, encodeHead, type Head } from '../../../ts/store/entry.js';

@@ -1,3 +1,5 @@
+// The file tier by itself: bounds, restarts, removals that race with writes.
+
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,3 +1,5 @@
+// The S3-FIFO policy over made-up slots.
+
 import test from 'ava';
 import fc from 'fast-check';
 import { L1Policy, removedEvent } from '../../../ts/store/l1.js';

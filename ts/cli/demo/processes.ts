@@ -54,6 +54,8 @@ export async function startOriginProcess(options: OriginArguments): Promise<Orig
   const child = fork(script, [JSON.stringify(options)], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
+  // A message to one that has just ended is an event of its own; that it has ended is heard below.
+  child.on('error', () => {});
   const hear = async (): Promise<OriginMessage> => {
     // Whatever is not needed any more stops listening.
     const settled = new AbortController();

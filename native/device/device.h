@@ -18,7 +18,9 @@ enum class IoOperation : uint8_t { read, write, flush };
 // are multiples of DeviceFacts::alignment, as is the offset. A short transfer is completed by the device
 // (it continues until done or error); reading past the end is an io error.
 struct IoRequest {
-  static constexpr uint32_t kMaximumSpans = 18;
+  // A chunk with the largest key and head, read by the upper bound of its size class: 19 pages and a bit,
+  // begun inside a page and cut at two 1 MiB windows of the appender.
+  static constexpr uint32_t kMaximumSpans = 24;
   IoOperation operation = IoOperation::read;
   ByteOffset offset = 0;
   uint32_t span_count = 0;

@@ -57,6 +57,7 @@ void ReadOperation::try_next() {
 Status ReadOperation::prepare(const IndexHit& hit) {
   pages_.clear();
   header_page_.reset();
+  from_device_ = true;
   requests_[0] = IoRequest{};
   requests_[1] = IoRequest{};
   return target_.key.empty() ? prepare_blocks(Index::address_of(hit.word))
@@ -144,6 +145,8 @@ bool ReadOperation::add(ByteOffset offset, uint8_t* memory, ByteCount length, Io
       }
       if (request->span_count == IoRequest::kMaximumSpans) return false;
       request->spans[request->span_count++] = iovec{memory, part};
+    } else {
+      from_device_ = false;
     }
     offset += part;
     memory += part;
@@ -281,7 +284,8 @@ Status ReadOperation::verify_whole(Ref<MemoryRecord>* out) {
     }
     if (in_block > 0) good = good && crc == view.block_crc(block);
     if (!good) return Status(Code::corrupt, "a body does not match its checksum", 0, address_);
-    context_.index->mark_verified(hit_);
+    // Bytes from the aggregation buffers prove nothing about what the device will return later.
+    if (from_device_) context_.index->mark_verified(hit_);
   }
   if (!record->body.empty() && record->body.front().page.data() != first.page.data()) {
     // The head shares its page with nothing that is served: give it a cell of its own size.
@@ -355,7 +359,8 @@ Status ReadOperation::verify_blocks(Ref<MemoryRecord>* out) {
         return Status(Code::corrupt, "a body does not match its checksum", 0, address_);
       }
     }
-    if (begin == 0 && end == target_.body_length) context_.index->mark_verified(hit_);
+    const bool is_whole = begin == 0 && end == target_.body_length;
+    if (is_whole && from_device_) context_.index->mark_verified(hit_);
   }
   compact_and_seal(*context_.pool, *record);
   *out = std::move(record);

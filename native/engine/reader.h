@@ -79,6 +79,7 @@ class ReadOperation {
   ByteOffset address_ = 0;
   ByteOffset read_offset_ = 0;   // device offset of the first byte of pages_
   PageRef header_page_;          // chunks: the 4 KiB that end with the header
+  bool from_device_ = true;      // false: a part was copied from the aggregation buffers
   std::vector<PageSpan> pages_;
   IoRequest requests_[2];
   std::atomic<uint32_t> pending_{0};

@@ -268,6 +268,33 @@ TEST_CASE("store faults: a purge without a free page survives a restart") {
   CHECK(find(*reopened.store, key_for(0)).found == Found::miss);
 }
 
+TEST_CASE("store faults: a purge while the disk is behind survives a restart") {
+  TestStore store(disk_with(1, 1000));
+  store.device->hold_writes(true);
+  const auto sink = Ref<CountingSink>::adopt(new CountingSink());
+  const std::vector<uint8_t> body = body_for("f", 0, 1000000);
+  while (store->counters().writes_dropped.load() == 0) {
+    const Ref<Fill> fill = store->begin_fill("k", notice(sink, 0));
+    REQUIRE(fill->begin(FillHead{"k", make_head(), body.size(), true}).ok());
+    REQUIRE(fill->append(body).accepted == body.size());
+    REQUIRE(fill->finish().ok());
+  }
+  // What is left of the queue is too small even for a record without a body.
+  for (uint64_t i = 0; store->counters().writes_dropped.load() < 3; i++) {
+    const Ref<Fill> fill = store->begin_fill("s" + std::to_string(i), notice(sink, 0));
+    REQUIRE(fill->begin(FillHead{"s" + std::to_string(i), make_head(), 0, true}).ok());
+    REQUIRE(fill->finish().ok());
+  }
+  store->purge_key(key_for(0));
+  CHECK(find(*store.store, key_for(0)).found == Found::miss);
+  store.device->hold_writes(false);
+  store.flush();
+  CHECK(find(*store.store, key_for(0)).found == Found::miss);
+  store->close();
+  TestStore reopened(store.device->snapshot());
+  CHECK(find(*reopened.store, key_for(0)).found == Found::miss);
+}
+
 TEST_CASE("store faults: a disk that reads nothing at open is refused, one bad superblock is not") {
   const DiskImage good = disk_with(2, 1000);
   StoreOptions options;

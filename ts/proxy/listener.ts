@@ -1,9 +1,11 @@
 // Node's own HTTP server in front of the steps: limits, malformed requests, addresses. It serves every
 // client for now; native lanes take the plain ones later and hand the rest over to this one.
 
-import { unlink } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { lstat, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import type { ServedAddress } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
 
@@ -95,14 +97,20 @@ function listenFailure(address: ServedAddress, error: NodeJS.ErrnoException): Co
     EADDRINUSE: 'another process listens there; stop it or choose another address in listen',
     EACCES: 'this user may not listen there; ports below 1024 need root or CAP_NET_BIND_SERVICE',
     EADDRNOTAVAIL: 'this machine has no such address; choose one of its own in listen',
-    ENOENT: 'the directory of the socket does not exist; make it first',
   };
-  const hint = advice[error.code ?? ''] ?? error.message;
+  // libuv reports EACCES for it.
+  const isHomeless = address.kind === 'unix' && !existsSync(dirname(address.path));
+  const hint = isHomeless
+    ? `${dirname(address.path)} does not exist; make it first`
+    : (advice[error.code ?? ''] ?? error.message);
   return new ConfigError('LISTEN_FAILED', `cannot listen on ${where}: ${hint}`, { cause: error });
 }
 
 /** A socket file that nobody answers on is left over from a process that was killed. */
 async function removeStaleSocket(path: string): Promise<void> {
+  // Connecting to a plain file is refused too, and that file is not ours to remove.
+  const found = await lstat(path).catch(() => null);
+  if (found === null || !found.isSocket()) return;
   const isAnswered = await new Promise<boolean | null>((resolve) => {
     const probe = connect(path);
     probe.once('connect', () => {

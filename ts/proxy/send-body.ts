@@ -1,10 +1,11 @@
 // Bytes from a body stream to the client's socket. A lease goes back in the callback of the write that sends
-// it, or when the response closes: libuv may read from the page until then.
+// it, or when the socket has closed: libuv may read from the page until then.
 
 import { ClientError } from '../errors.js';
 import type { Lease } from '../store/contract.js';
 import type { BodyStream } from './body.js';
-import type { Exchange } from './exchange.js';
+import { type Exchange, isClientGone } from './exchange.js';
+import { onSocketClose } from './socket-close.js';
 
 /** Handed to the socket and not written yet: a few reads deep, so that the client never waits for us. */
 const inFlightBytesMax = 512 * 1024;
@@ -48,12 +49,13 @@ class Sender {
   #inFlight = 0;
   #wake: (() => void) | null = null;
   #isGone: boolean;
-  readonly #onClose = () => this.#close();
+  #isDetached = false;
+  readonly #unwatch: () => void;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
-    this.#isGone = exchange.response.destroyed;
-    exchange.response.once('close', this.#onClose);
+    this.#isGone = isClientGone(exchange);
+    this.#unwatch = onSocketClose(exchange.request.socket, () => this.#close());
   }
 
   /** Takes the leases over, also when it throws. */
@@ -91,6 +93,7 @@ class Sender {
   #give(lease: Lease): void {
     this.#open.delete(lease);
     lease.release();
+    if (this.#isDetached && this.#open.size === 0) this.#unwatch();
   }
 
   #close(): void {
@@ -101,6 +104,7 @@ class Sender {
 
   /** What is still being written is released by its callback or by the close that follows. */
   detach(): void {
-    if (this.#open.size === 0) this.#exchange.response.off('close', this.#onClose);
+    if (this.#open.size === 0) this.#unwatch();
+    else this.#isDetached = true;
   }
 }

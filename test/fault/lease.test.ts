@@ -38,7 +38,7 @@ test('lease: after its release neither the buffer nor any view of it reaches the
   t.is(view.length, 0);
   t.is(buffer.byteLength, 0);
   lease.release();
-  t.is(store.stats()['openLeases'], 0);
+  t.is(store.stats().openLeases, 0);
 });
 
 test('lease: a page on loan keeps its bytes while its object is purged and replaced', async (t) => {
@@ -67,7 +67,7 @@ test('lease: the same page on loan to two readers is released by each for itself
   first.release();
   t.deepEqual(Buffer.from(second.bytes), body.subarray(0, second.bytes.length));
   second.release();
-  t.is(store.stats()['openLeases'], 0);
+  t.is(store.stats().openLeases, 0);
 });
 
 test('lease: one that outlives its store still shows its own bytes until it is released', async (t) => {
@@ -93,5 +93,5 @@ test('fill: a head that does not decode is refused and leaves the store as it wa
   fill.fail(new Error('given up'));
   fill.close();
   t.is((await store.lookup('http://test/d', [])).kind, 'uri-miss');
-  t.is(store.stats()['openFills'], 0);
+  t.is(store.stats().openFills, 0);
 });

@@ -38,8 +38,8 @@ async function terminateWorkers(): Promise<void> {
   await store.close();
   console.log(
     JSON.stringify({
-      recovered: Number(stats['recoveredRecords']),
-      corrupt: Number(stats['corruptRecords']),
+      recovered: Number(stats.recoveredRecords),
+      corrupt: Number(stats.corruptRecords),
       isWhole: [...hashes].every((hash) => hash === hashOf(body)),
     }),
   );

@@ -1,0 +1,282 @@
+// Every option that is in effect changes what a client, the disk or the counters show. One test each, over
+// the public createProxy.
+
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { createServer, get, type IncomingMessage } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { type ConfigInput, createProxy } from '../../ts/index.js';
+import { temporaryFolder } from '../support/command.js';
+
+const mib = 1024 * 1024;
+const directIoFlag = 0o40000;
+const pollsMax = 5000;
+
+interface Seen {
+  readonly status: number;
+  readonly cache: string;
+  readonly cacheStatus: string;
+  readonly body: string;
+}
+
+interface Bench {
+  readonly origin: string;
+  /** Requests that the origin got, as "METHOD target". */
+  readonly asked: string[];
+  readonly disk: string;
+  /** Starts a proxy with these options over the origin; closed after the test. */
+  start(options: ConfigInput): Promise<Proxy>;
+}
+
+interface Proxy {
+  ask(target: string, headers?: Record<string, string>, method?: string): Promise<Seen>;
+  stats(): Record<string, number | string | boolean>;
+  close(): Promise<void>;
+}
+
+function read(response: IncomingMessage): Promise<Seen> {
+  return new Promise((resolve, reject) => {
+    let body = '';
+    response.setEncoding('latin1');
+    response.on('data', (text: string) => {
+      body += text;
+    });
+    response.on('error', reject);
+    response.on('end', () =>
+      resolve({
+        status: response.statusCode ?? 0,
+        cache: String(response.headers['x-cache']),
+        cacheStatus: String(response.headers['cache-status']),
+        body,
+      }),
+    );
+  });
+}
+
+/** The origin answers `/len/N` with N bytes for an hour, `/404` with 404, the rest with its own target. */
+async function bench(t: ExecutionContext): Promise<Bench> {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    const target = request.url ?? '';
+    asked.push(`${request.method} ${target}`);
+    const length = /^\/len\/(\d+)/.exec(target)?.[1];
+    const body = length === undefined ? target : 'x'.repeat(Number(length));
+    const status = target.startsWith('/404') ? 404 : 200;
+    const control = target.startsWith('/bare') ? {} : { 'Cache-Control': 'max-age=3600' };
+    const lifetime = status === 404 ? {} : control;
+    response.writeHead(status, { 'Content-Length': body.length, ...lifetime });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const origin = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const disk = join(temporaryFolder(t), 'store.disk');
+  const start = async (options: ConfigInput): Promise<Proxy> => {
+    const system = await createProxy({
+      listen: '127.0.0.1:0',
+      upstream_address: origin,
+      memory_limit: 96 * mib,
+      l1_cache_size_bytes: 16 * mib,
+      raw_disk_cache: { device_path: disk, total_size: 256 * mib, create: true },
+      ...options,
+    });
+    t.teardown(() => system.close(0));
+    const ask = (target: string, headers = {}, method = 'GET'): Promise<Seen> =>
+      new Promise((resolve, reject) => {
+        const request = get(
+          `${system.addresses[0]}${target}`,
+          { agent: false, method, headers: { Host: 'cache.test', ...headers } },
+          (response) => resolve(read(response)),
+        );
+        request.on('error', reject);
+      });
+    return { ask, stats: () => ({ ...system.stats().store }), close: () => system.close(0) };
+  };
+  return { origin, asked, disk, start };
+}
+
+async function flushed(proxy: Proxy): Promise<Record<string, number | string | boolean>> {
+  for (let poll = 0; poll < pollsMax; poll += 1) {
+    const stats = proxy.stats();
+    if (stats.stagedBytes === 0 && stats.recordsAppended === stats.recordsFlushed) return stats;
+    await proxy.ask('/len/1');
+  }
+  throw new Error(`not flushed after ${pollsMax} requests`);
+}
+
+function isDirect(path: string): boolean {
+  for (const file of readdirSync('/proc/self/fd')) {
+    try {
+      if (readlinkSync(`/proc/self/fd/${file}`) !== path) continue;
+      const info = readFileSync(`/proc/self/fdinfo/${file}`, 'utf8');
+      return (Number.parseInt(/flags:\s*(\d+)/.exec(info)?.[1] ?? '0', 8) & directIoFlag) !== 0;
+    } catch {
+      // The descriptor was closed meanwhile.
+    }
+  }
+  throw new Error(`${path} is not open`);
+}
+
+test('use_direct_io: decides whether the device is open with O_DIRECT', async (t) => {
+  const { start, disk } = await bench(t);
+  const base = { device_path: disk, total_size: 256 * mib, create: true };
+  const direct = await start({ raw_disk_cache: { ...base, use_direct_io: true } });
+  t.true(isDirect(disk));
+  await direct.close();
+  const buffered = await start({ raw_disk_cache: { ...base, use_direct_io: false } });
+  t.false(isDirect(disk));
+  t.is((await buffered.ask('/len/70000')).cache, 'MISS');
+  t.is((await buffered.ask('/len/70000')).body.length, 70_000);
+});
+
+test('block_size: pads what is written before a buffer is full', async (t) => {
+  const written = async (blockSize: number): Promise<number> => {
+    const { start, disk } = await bench(t);
+    const proxy = await start({
+      raw_disk_cache: {
+        device_path: disk,
+        total_size: 256 * mib,
+        create: true,
+        block_size: blockSize,
+      },
+    });
+    await proxy.ask('/len/1');
+    return Number((await flushed(proxy)).deviceWrittenBytes);
+  };
+  t.is((await written(65_536)) % 65_536, 0);
+  t.true((await written(4096)) < 65_536);
+});
+
+test('total_size: the file that create makes has that size, and never another', async (t) => {
+  const { start, disk } = await bench(t);
+  const proxy = await start({});
+  t.is(statSync(disk).size, 256 * mib);
+  for (let number = 0; number < 30; number += 1) await proxy.ask(`/len/10000000?${number}`);
+  await flushed(proxy);
+  t.true(Number(proxy.stats().segmentsReclaimed) > 0);
+  t.is(statSync(disk).size, 256 * mib);
+});
+
+test('l1_cache_size_bytes: what fits is read from the device once at most', async (t) => {
+  const readsOf = async (l1: number): Promise<number> => {
+    const { start } = await bench(t);
+    const proxy = await start({ l1_cache_size_bytes: l1 });
+    for (let round = 0; round < 3; round += 1) {
+      for (let number = 0; number < 8; number += 1) await proxy.ask(`/len/900000?${number}`);
+    }
+    return Number(proxy.stats().deviceReads);
+  };
+  t.is(await readsOf(24 * mib), 0);
+  t.true((await readsOf(2 * mib)) > 0);
+});
+
+test('enable_l2_cache: without it a restart forgets and no device is opened', async (t) => {
+  const { start, asked } = await bench(t);
+  for (let life = 0; life < 2; life += 1) {
+    const proxy = await start({ enable_l2_cache: false });
+    t.is((await proxy.ask('/len/1000')).cache, 'MISS');
+    t.is((await proxy.ask('/len/1000')).cache, 'HIT');
+    t.is(proxy.stats().device, undefined);
+    await proxy.close();
+  }
+  t.is(asked.length, 2);
+});
+
+test('enable_cache: without it every request goes to the origin', async (t) => {
+  const { start, asked } = await bench(t);
+  const proxy = await start({ enable_cache: false });
+  for (let round = 0; round < 3; round += 1) {
+    t.is((await proxy.ask('/len/10')).cache, 'BYPASS');
+  }
+  t.is(asked.length, 3);
+});
+
+test('memory_limit and index_memory_limit: bound the pool and the index', async (t) => {
+  const sizesOf = async (options: ConfigInput) => {
+    const { start } = await bench(t);
+    const { memoryLimit, indexMemory } = (await start(options)).stats();
+    return { memory: Number(memoryLimit), index: Number(indexMemory) };
+  };
+  const small = await sizesOf({ memory_limit: 96 * mib, index_memory_limit: 1 * mib });
+  const large = await sizesOf({ memory_limit: 192 * mib, index_memory_limit: 64 * mib });
+  t.true(small.memory <= 96 * mib);
+  t.true(large.memory > 96 * mib);
+  t.true(small.index <= mib);
+});
+
+test('routes.cache.ttl: stores a status that brings no lifetime of its own', async (t) => {
+  const { start, asked } = await bench(t);
+  const proxy = await start({
+    routes: [{ match: { path: '/404' }, cache: { ttl: { '404': '10s' } } }],
+  });
+  t.is((await proxy.ask('/404')).status, 404);
+  const second = await proxy.ask('/404');
+  t.is(second.cache, 'HIT');
+  t.is(second.status, 404);
+  t.is(asked.length, 1);
+});
+
+test('cache_ttl: is the lifetime of a rule that overrides the origin without naming one', async (t) => {
+  const { start } = await bench(t);
+  const proxy = await start({
+    cache_ttl: '7s',
+    routes: [{ cache: { override_origin: true } }],
+  });
+  await proxy.ask('/len/10');
+  t.regex((await proxy.ask('/len/10')).cacheStatus, /ttl=[67];/);
+});
+
+test('routes.cache.pass: nothing below that path is stored', async (t) => {
+  const { start, asked } = await bench(t);
+  const proxy = await start({ routes: [{ match: { path: '/api/' }, cache: { pass: true } }] });
+  await proxy.ask('/api/x');
+  t.is((await proxy.ask('/api/x')).cache, 'BYPASS');
+  await proxy.ask('/other');
+  t.is((await proxy.ask('/other')).cache, 'HIT');
+  t.is(asked.length, 3);
+});
+
+test('routes.cache.key: query and host rules decide what is the same object', async (t) => {
+  const { start, asked } = await bench(t);
+  const proxy = await start({
+    routes: [
+      { match: { path: '/drop' }, cache: { key: { query: 'drop' } } },
+      { match: { path: '/only' }, cache: { key: { query: { only: ['v'] } } } },
+      { match: { path: '/sort' }, cache: { key: { sort_query: true } } },
+      { match: { path: '/host' }, cache: { key: { host: 'one.test' } } },
+    ],
+  });
+  const isSecondHit = async (first: string, second: string, headers = {}): Promise<boolean> => {
+    await proxy.ask(first);
+    return (await proxy.ask(second, headers)).cache === 'HIT';
+  };
+  t.true(await isSecondHit('/drop?a=1', '/drop?a=2'));
+  t.true(await isSecondHit('/only?v=1&t=5', '/only?v=1&t=6'));
+  t.false(await isSecondHit('/only?v=3', '/only?v=2'));
+  t.true(await isSecondHit('/sort?a=1&b=2', '/sort?b=2&a=1'));
+  t.true(await isSecondHit('/host', '/host', { Host: 'other.test' }));
+  t.false(await isSecondHit('/plain?a=1', '/plain?a=2'));
+  t.true(asked.includes('GET /sort?a=1&b=2'));
+});
+
+test('routes.match: host, path and method choose the upstream, the first match wins', async (t) => {
+  const first = await bench(t);
+  const second = await bench(t);
+  const proxy = await first.start({
+    upstreams: { other: { origins: [`http://${second.origin}`] } },
+    routes: [
+      { match: { host: '*.big.test' }, upstream: 'other' },
+      { match: { path: '/big/', method: ['GET'] }, upstream: 'other' },
+    ],
+  });
+  await proxy.ask('/x', { Host: 'a.big.test' });
+  await proxy.ask('/big/y');
+  await proxy.ask('/big/y', {}, 'DELETE');
+  await proxy.ask('/z');
+  t.deepEqual(second.asked, ['GET /x', 'GET /big/y']);
+  t.deepEqual(first.asked, ['DELETE /big/y', 'GET /z']);
+});

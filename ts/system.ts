@@ -123,7 +123,13 @@ async function createIfWanted(config: Config, path: string, log: Log): Promise<v
 }
 
 function warnAboutDevice(config: Config, path: string, stats: StoreStats, log: Log): void {
-  const { useDirectIo, totalSizeBytes } = config.rawDiskCache;
+  const { useDirectIo, totalSizeBytes, blockSizeBytes } = config.rawDiskCache;
+  if (stats.blockSize !== blockSizeBytes) {
+    log.warn(
+      { path, found: stats.blockSize, blockSize: blockSizeBytes },
+      'the store keeps the block_size it was formatted with; format it anew to change that',
+    );
+  }
   if (useDirectIo && stats.directIo === false) {
     log.warn(
       { path, reason: stats.directIoRefusal },

@@ -306,6 +306,7 @@ Napi::Value StoreWrap::stats(Info info) {
   set("writeErrors", counters.write_errors.load());
   set("corruptRecords", counters.corrupt_records.load());
   set("falsePositives", counters.false_positives.load());
+  set("blockSize", store.superblock().block_size);
   set("segments", store.ring()->segment_count());
   set("segmentSize", store.ring()->geometry().segment_size);
   set("segmentsSealed", counters.segments_sealed.load());

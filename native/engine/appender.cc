@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "base/crc32c.h"
@@ -65,7 +66,10 @@ Appender::Appender(Device& device, Ring& ring, Index& index, Staging& staging, C
   for (Write& write : writes_) write.appender = this;
 }
 
-Appender::~Appender() { MR_ASSERT(!started_); }
+Appender::~Appender() {
+  MR_ASSERT(!started_);
+  std::free(zero_ahead_.zeros);
+}
 
 void Appender::start() {
   MR_ASSERT(!started_);

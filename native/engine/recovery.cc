@@ -13,6 +13,8 @@ namespace millrace {
 
 namespace {
 
+const ByteCount kLongestRecord = size_class_bytes(63);
+
 struct FoundSegment {
   SegmentId segment = 0;
   Sequence sequence = 0;
@@ -199,8 +201,10 @@ RecoveredRing recover_ring(Device& device, const Superblock& superblock, Ring& r
         continue;
       }
       const ByteOffset address = start + ByteCount{entry.offset_grains} * kRecordGrain;
-      index.insert(entry.hash, address, ByteCount{entry.length_grains} * kRecordGrain, kind,
-                   address);
+      const ByteCount length = ByteCount{entry.length_grains} * kRecordGrain;
+      // Longer than any record that is written: a forged footer, not a reason to stop.
+      if (length > kLongestRecord) continue;
+      index.insert(entry.hash, address, length, kind, address);
       Counters::add(counters.recovered_records);
     }
     ring.set(item.segment, SegmentState::sealed, item.sequence);

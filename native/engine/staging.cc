@@ -20,7 +20,11 @@ bool Staging::offer(const Ref<MemoryRecord>& record) {
     MutexLock lock(mutex_);
     if (refusing_ || closed_) return false;
     const ByteCount bytes = record->charge();
-    if (bytes_.load(std::memory_order_relaxed) + bytes > limit_) return false;
+    // A purge that a full queue refused would be undone by the next start. It weighs next to nothing, so
+    // tombstones may use as much again.
+    const bool is_purge = record->header.kind == RecordKind::tombstone;
+    const ByteCount limit = is_purge ? 2 * limit_ : limit_;
+    if (bytes_.load(std::memory_order_relaxed) + bytes > limit) return false;
     bytes_.fetch_add(bytes, std::memory_order_relaxed);
     if (backlogged()) was_backlogged_ = true;
     if (queue_.empty()) work = work_;

@@ -26,6 +26,9 @@ constexpr ByteCount kMaximumStaging = 64 * kMiB;
 // store never give the same one to two versions.
 constexpr uint64_t kIncarnationStep = uint64_t{1} << 32;
 
+// Segments of one life before two lives could share a sequence: 2^28 of 4 MiB are a PiB.
+constexpr uint32_t kLifeShift = 28;
+
 // A mean record below this size would leave the index full before the device is; then it overwrites.
 constexpr ByteCount kSmallestMeanRecord = 4 * kKiB;
 
@@ -123,7 +126,10 @@ Status Store::start_device(const StoreOptions& options) {
   append.uuid = superblock_.uuid;
   append.block_size = superblock_.block_size;
   append.first_segment = recovered.next_segment;
-  append.next_sequence = recovered.next_sequence;
+  // Above everything that an earlier life can have used: a segment whose header was lost in a crash is not
+  // found by recovery, and its records must not pass for those of the segment that takes its place.
+  append.next_sequence =
+      std::max(recovered.next_sequence, superblock_.superblock_sequence << kLifeShift);
   append.zero_ahead = superblock_.lazy_zero;
   append.wall_clock_ms = &clock_ms;
   appender_ = std::make_unique<Appender>(*device_, *ring_, *index_, *staging_, counters_, append);

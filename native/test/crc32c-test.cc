@@ -15,9 +15,9 @@ TEST_CASE("crc32c: RFC 3720 appendix B.4 examples") {
     rising[i] = i;
     falling[i] = static_cast<uint8_t>(31 - i);
   }
-  const uint8_t command[48] = {0x01, 0xc0, 0, 0, 0, 0, 0, 0, 0,    0, 0, 0,    0, 0, 0,    0,
+  const uint8_t command[48] = {0x01, 0xc0, 0, 0, 0, 0, 0, 0, 0,    0, 0, 0,    0, 0, 0, 0,
                                0x14, 0,    0, 0, 0, 0, 4, 0, 0,    0, 0, 0x14, 0, 0, 0, 0x18,
-                               0x28, 0,    0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0,    0, 0, 0,    0};
+                               0x28, 0,    0, 0, 0, 0, 0, 0, 0x02, 0, 0, 0,    0, 0, 0, 0};
   for (const auto sum : {&crc32c, &crc32c_portable}) {
     CHECK(sum(Bytes(zeros), 0) == 0x8a9136aa);
     CHECK(sum(Bytes(ones), 0) == 0x62a8ab43);

@@ -11,8 +11,8 @@ namespace millrace::test {
 DiskImage::DiskImage(ByteCount size) : size_(size), slots_((size + kPageSize - 1) / kPageSize) {}
 
 DiskImage::DiskImage(const DiskImage& other) : size_(other.size_), slots_(0) {
-  // Marked on both sides, so that whoever writes first makes a page of its own. The use count of the
-  // pointers would not do: the other copy may live on another thread.
+  // Marked on both sides, so that whoever writes first makes a page of its own. The use count of
+  // the pointers would not do: the other copy may live on another thread.
   for (const Slot& slot : other.slots_) slot.is_shared = true;
   slots_ = other.slots_;
 }
@@ -78,7 +78,8 @@ FaultDevice::FaultDevice(DiskImage image) : image_(std::move(image)) {
 FaultDevice::~FaultDevice() { close(); }
 
 Status FaultDevice::submit(IoRequest* request) {
-  // What a real device with direct I/O would refuse is a mistake of the store, so it stops the test.
+  // What a real device with direct I/O would refuse is a mistake of the store, so it stops the
+  // test.
   MR_ASSERT(request->operation == IoOperation::flush || request->span_count > 0);
   MR_ASSERT_OP(request->span_count, <=, IoRequest::kMaximumSpans);
   MR_ASSERT(is_aligned(request->offset, facts_.alignment));
@@ -171,6 +172,8 @@ Status FaultDevice::write_locked(IoRequest* request) {
   if (const auto found = write_faults_.find(number); found != write_faults_.end()) {
     fault = found->second;
   }
+  if (number >= failing_writes_first_ && number < failing_writes_end_)
+    fault.kind = WriteFault::fail;
   ByteCount landing = request->length();
   if (fault.kind == WriteFault::fail || fault.kind == WriteFault::drop) landing = 0;
   if (fault.kind == WriteFault::tear || fault.kind == WriteFault::tear_and_fail) {
@@ -194,10 +197,8 @@ Status FaultDevice::write_locked(IoRequest* request) {
 
 void FaultDevice::fail_writes(uint64_t first, uint64_t count) {
   MutexLock lock(mutex_);
-  const uint64_t before = writes_.load();
-  for (uint64_t i = 0; i < count; i++) {
-    write_faults_[before + first + i] = Tear{WriteFault::fail, 0};
-  }
+  failing_writes_first_ = writes_.load() + first;
+  failing_writes_end_ = failing_writes_first_ + count;
 }
 
 void FaultDevice::fail_reads(uint64_t first, uint64_t count) {

@@ -1,7 +1,7 @@
-// A Device over memory that can be told to misbehave: errors, torn and dropped writes, held I/O, bit flips.
-// Requests complete on a thread of its own, reads and writes each in the order they were submitted. What
-// "is on disk" can be copied at any moment, which is how the tests crash a store: they open another one
-// on the copy. Callable from any thread.
+// A Device over memory that can be told to misbehave: errors, torn and dropped writes, held I/O,
+// bit flips. Requests complete on a thread of its own, reads and writes each in the order they were
+// submitted. What "is on disk" can be copied at any moment, which is how the tests crash a store:
+// they open another one on the copy. Callable from any thread.
 #pragma once
 
 #include <array>
@@ -54,7 +54,8 @@ class FaultDevice : public Device {
   Status submit(IoRequest* request) override;
   void close() override;
 
-  // Faults by number, 1 being the next write or read to be executed.
+  // Faults by number, 1 being the next write or read to be executed. One run of failing writes and
+  // one of failing reads at a time; torn and dropped writes add up.
   void fail_writes(uint64_t first, uint64_t count);
   void fail_reads(uint64_t first, uint64_t count);
   // Only this many 512-byte sectors of the write land; it reports success, or EIO with `fails`.
@@ -104,6 +105,8 @@ class FaultDevice : public Device {
   bool logs_writes_ = false;
   uint32_t queue_limit_ = 1024;
   std::map<uint64_t, Tear> write_faults_;  // by absolute number
+  uint64_t failing_writes_first_ = 0;
+  uint64_t failing_writes_end_ = 0;
   uint64_t failing_reads_first_ = 0;
   uint64_t failing_reads_end_ = 0;
   std::map<ByteOffset, uint8_t> flips_;

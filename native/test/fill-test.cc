@@ -1,75 +1,10 @@
-// Fills: cursors, the window, who is behind, when the producer pauses, and what is never published.
-#include "engine/fill.h"
-
-#include "test/support.h"
+// Fills: states, cursors, the window, who is behind, and when the producer pauses.
+#include "test/fill-bench.h"
 
 namespace millrace::test {
 
-namespace {
-
-// A store in memory. With `staged`, records go to a queue that the test empties by hand, as the file tier
-// would; without, nothing is kept but what fits L1.
-struct Bench {
-  Ref<Store> store;
-  Ref<CountingSink> sink = Ref<CountingSink>::adopt(new CountingSink());
-  std::vector<uint8_t> body = body_for("fill", 1, 20 * kMiB);
-
-  explicit Bench(bool staged, ByteCount l1_budget = 0, ByteCount memory_limit = 64 * kMiB) {
-    StoreOptions options;
-    options.memory_limit = memory_limit;
-    options.l1_budget = l1_budget;
-    options.poison_pages = true;
-    options.external_life = staged ? 1 : 0;
-    Result<Ref<Store>> opened = Store::open(options, nullptr);
-    REQUIRE(opened.ok());
-    store = std::move(opened.value());
-  }
-  ~Bench() { store->close(); }
-
-  Ref<Fill> begin(bool keep, uint64_t length = kUnknownLength, uint16_t flags = 0,
-                  const std::string& key = "http://h/a") {
-    Ref<Fill> fill = store->begin_fill(key, notice(sink, 0));
-    FillHead head;
-    head.key = key;
-    HeadOptions options;
-    options.flags = flags;
-    head.head = make_head(options);
-    head.body_length = length;
-    head.keep = keep;
-    REQUIRE(fill->begin(std::move(head)).ok());
-    return fill;
-  }
-  Bytes part(ByteOffset offset, ByteCount length) const { return Bytes(body).subspan(offset, length); }
-  // Appends up to `end`, as long as the producer is not asked to pause.
-  FillPause append_to(Fill& fill, ByteOffset end) {
-    while (fill.produced() < end) {
-      const ByteCount rest = end - fill.produced();
-      const auto appended = fill.append(part(fill.produced(), std::min(rest, kPageSize)));
-      if (appended.pause != FillPause::none) return appended.pause;
-    }
-    return FillPause::none;
-  }
-  // Takes everything that is staged, as a disk that keeps up.
-  void drain() const {
-    while (const Ref<MemoryRecord> record = store->staging()->take(0)) store->staging()->settle(record);
-  }
-};
-
-std::vector<uint8_t> read_some(Fill& fill, Fill::Follower* follower, ByteCount maximum) {
-  std::vector<PageSpan> spans;
-  REQUIRE(fill.poll(follower, maximum, &spans) == FollowerPoll::data);
-  return joined(spans);
-}
-
-FollowerPoll poll(Fill& fill, Fill::Follower* follower) {
-  std::vector<PageSpan> spans;
-  return fill.poll(follower, 1, &spans);
-}
-
-}  // namespace
-
 TEST_CASE("fill: states follow begin, append and finish, and bad steps are refused") {
-  Bench bench(false);
+  FillBench bench(false);
   const Ref<Fill> fill = bench.store->begin_fill("k", notice(bench.sink, 0));
   CHECK(fill->state() == FillState::waiting);
   CHECK(fill->append(bench.part(0, 10)).accepted == 0);
@@ -88,7 +23,7 @@ TEST_CASE("fill: states follow begin, append and finish, and bad steps are refus
 }
 
 TEST_CASE("fill: a short or long body is never published as complete") {
-  Bench bench(true, 8 * kMiB);
+  FillBench bench(true, 8 * kMiB);
   for (const ByteCount produced : {0, 99, 101}) {
     const Ref<Fill> fill = bench.begin(true, 100);
     bench.append_to(*fill, produced);
@@ -109,13 +44,14 @@ TEST_CASE("fill: followers read at their own pace and each gets every byte") {
   const uint64_t seed = 150;
   INFO("seed ", seed);
   Random random(seed);
-  Bench bench(true);
+  FillBench bench(true);
   const ByteCount length = 3 * kMiB + 777;
   const Ref<Fill> fill = bench.begin(true, length);
   Fill::Follower* followers[3];
   std::vector<uint8_t> got[3];
   const ByteOffset starts[3] = {0, 5, 100000};
-  for (uint32_t i = 0; i < 3; i++) followers[i] = fill->follow(starts[i], notice(bench.sink, 1 + i));
+  for (uint32_t i = 0; i < 3; i++)
+    followers[i] = fill->follow(starts[i], notice(bench.sink, 1 + i));
   CHECK(fill->follower_count() == 3);
   bool ended[3] = {};
   while (!(ended[0] && ended[1] && ended[2])) {
@@ -143,7 +79,7 @@ TEST_CASE("fill: followers read at their own pace and each gets every byte") {
 }
 
 TEST_CASE("fill: a waiting follower is told of bytes, of the end and of failure, once each") {
-  Bench bench(false);
+  FillBench bench(false);
   const Ref<Fill> fill = bench.begin(false);
   Fill::Follower* follower = fill->follow(0, notice(bench.sink, 1));
   CHECK(poll(*fill, follower) == FollowerPoll::wait);
@@ -168,7 +104,7 @@ TEST_CASE("fill: a waiting follower is told of bytes, of the end and of failure,
 }
 
 TEST_CASE("fill: the reader of a body that is not kept paces the producer") {
-  Bench bench(false);
+  FillBench bench(false);
   const Ref<Fill> fill = bench.begin(false);
   Fill::Follower* follower = fill->follow(0, notice(bench.sink, 1));
   CHECK(bench.append_to(*fill, 20 * kMiB) == FillPause::reader);
@@ -190,7 +126,7 @@ TEST_CASE("fill: the reader of a body that is not kept paces the producer") {
 }
 
 TEST_CASE("fill: a slow follower of a kept body falls behind and reads the rest from the store") {
-  Bench bench(true, 64 * kMiB, 96 * kMiB);
+  FillBench bench(true, 64 * kMiB, 96 * kMiB);
   const ByteCount length = 12 * kMiB;
   const Ref<Fill> fill = bench.begin(true, length);
   Fill::Follower* slow = fill->follow(0, notice(bench.sink, 1));
@@ -200,8 +136,8 @@ TEST_CASE("fill: a slow follower of a kept body falls behind and reads the rest 
   }
   REQUIRE(poll(*fill, slow) == FollowerPoll::behind);
   std::vector<uint8_t> got;
-  REQUIRE(read_body(*bench.store, fill->hash(), fill->incarnation(), kUnknownLength, 0, length,
-                    &got));
+  REQUIRE(
+      read_body(*bench.store, fill->hash(), fill->incarnation(), kUnknownLength, 0, length, &got));
   fill->skip_to(slow, length);
   CHECK(poll(*fill, slow) == FollowerPoll::wait);
   CHECK(got.size() == length);
@@ -213,7 +149,7 @@ TEST_CASE("fill: a slow follower of a kept body falls behind and reads the rest 
 }
 
 TEST_CASE("fill: pages of the window are bounded and freed behind it") {
-  Bench bench(true);
+  FillBench bench(true);
   const Ref<Fill> fill = bench.begin(true, 20 * kMiB, kHeadStrongValidator);
   while (fill->produced() < 20 * kMiB) {
     REQUIRE(bench.append_to(*fill, fill->produced() + kMiB) == FillPause::none);
@@ -233,7 +169,7 @@ TEST_CASE("fill: pages of the window are bounded and freed behind it") {
 TEST_CASE("fill: with a strong validator nobody holds the producer, without one a laggard does") {
   for (const uint16_t flags : std::initializer_list<uint16_t>{kHeadStrongValidator, 0}) {
     // No tier keeps anything: chunks that leave the window are lost.
-    Bench bench(false);
+    FillBench bench(false);
     const Ref<Fill> fill = bench.begin(true, 20 * kMiB, flags);
     Fill::Follower* slow = fill->follow(0, notice(bench.sink, 1));
     const FillPause pause = bench.append_to(*fill, 20 * kMiB);
@@ -258,7 +194,7 @@ TEST_CASE("fill: with a strong validator nobody holds the producer, without one 
 }
 
 TEST_CASE("fill: a laggard that leaves lets the producer go on") {
-  Bench bench(false);
+  FillBench bench(false);
   const Ref<Fill> fill = bench.begin(true, 20 * kMiB);
   Fill::Follower* slow = fill->follow(0, notice(bench.sink, 1));
   REQUIRE(bench.append_to(*fill, 20 * kMiB) == FillPause::laggard);
@@ -268,8 +204,9 @@ TEST_CASE("fill: a laggard that leaves lets the producer go on") {
   fill->fail();
 }
 
-TEST_CASE("fill: a backlogged disk paces the producer only while every follower has bytes in hand") {
-  Bench bench(true, 0, 96 * kMiB);
+TEST_CASE(
+    "fill: a backlogged disk paces the producer only while every follower has bytes in hand") {
+  FillBench bench(true, 0, 96 * kMiB);
   const Ref<Fill> fill = bench.begin(true, 20 * kMiB, kHeadStrongValidator);
   REQUIRE(bench.append_to(*fill, 20 * kMiB) == FillPause::disk);
   CHECK(bench.store->disk_backlogged());
@@ -287,7 +224,7 @@ TEST_CASE("fill: a backlogged disk paces the producer only while every follower 
 }
 
 TEST_CASE("fill: without a free page the producer is told when there is one") {
-  Bench bench(false, 0, 24 * kMiB);
+  FillBench bench(false, 0, 24 * kMiB);
   std::vector<PageRef> hoard;
   for (PageRef page = bench.store->pool().allocate(); page; page = bench.store->pool().allocate()) {
     hoard.push_back(std::move(page));
@@ -300,55 +237,6 @@ TEST_CASE("fill: without a free page the producer is told when there is one") {
   CHECK(bench.sink->count(0) == 1);
   CHECK(fill->append(bench.part(0, 100)).accepted == 100);
   fill->fail();
-}
-
-TEST_CASE("fill: a purge while it runs keeps its head from being published") {
-  Bench bench(true, 8 * kMiB);
-  for (const ByteCount length : {ByteCount{1000}, 3 * kMiB}) {
-    const Ref<Fill> fill = bench.begin(true, length);
-    bench.append_to(*fill, length / 2);
-    bench.store->purge_key("http://h/a");
-    bench.append_to(*fill, length);
-    REQUIRE(fill->finish().ok());
-    CHECK(find(*bench.store, "http://h/a").found == Found::miss);
-    bench.drain();
-    const Ref<Fill> other = bench.begin(true, 10);
-    bench.append_to(*other, 10);
-    bench.store->purge_key("http://h/b");
-    REQUIRE(other->finish().ok());
-    CHECK(find(*bench.store, "http://h/a").found == Found::hit);
-    bench.store->purge_key("http://h/a");
-    bench.drain();
-  }
-}
-
-TEST_CASE("fill: a head too large to store is passed on and not kept") {
-  Bench bench(true, 8 * kMiB);
-  const Ref<Fill> fill = bench.store->begin_fill("k", notice(bench.sink, 0));
-  HeadOptions options;
-  options.fields = "X: " + std::string(Fill::kMaximumKeyAndHead, 'x') + "\r\n";
-  REQUIRE(fill->begin(FillHead{"k", make_head(options), 10, true}).ok());
-  CHECK(fill->append(bench.part(0, 10)).accepted == 10);
-  CHECK(fill->finish().ok());
-  CHECK(find(*bench.store, "k").found == Found::miss);
-}
-
-TEST_CASE("fill: the stored head carries the length that was unknown at the start") {
-  Bench bench(true, 8 * kMiB);
-  for (const ByteCount length : {ByteCount{0}, ByteCount{1}, ByteCount{40000}, kMiB, kMiB + 1, 2 * kMiB}) {
-    const Ref<Fill> fill = bench.begin(true);
-    bench.append_to(*fill, length);
-    REQUIRE(fill->finish().ok());
-    const Lookup lookup = find(*bench.store, "http://h/a");
-    REQUIRE(lookup.found == Found::hit);
-    CHECK(decode_head(lookup.record->head_bytes()).value().body_length == length);
-    CHECK(lookup.record->header.object_length == length);
-    std::vector<uint8_t> got;
-    REQUIRE(body_of(*bench.store, lookup.record, &got));
-    CHECK(got.size() == length);
-    CHECK(same_bytes(got, bench.part(0, got.size())));
-    bench.drain();
-  }
 }
 
 }  // namespace millrace::test

@@ -1,4 +1,5 @@
-// Stored heads: round trips, and hostile bytes that must be refused without reading outside of them.
+// Stored heads: round trips, and hostile bytes that must be refused without reading outside of
+// them.
 #include "layout/head.h"
 
 #include "base/endian.h"
@@ -38,11 +39,11 @@ bool same(const HeadView& a, const HeadView& b) {
   return a.status == b.status && a.flags == b.flags && a.response_ms == b.response_ms &&
          a.initial_age_ms == b.initial_age_ms && a.fresh_until_ms == b.fresh_until_ms &&
          a.stale_while_revalidate_until_ms == b.stale_while_revalidate_until_ms &&
-         a.stale_if_error_until_ms == b.stale_if_error_until_ms &&
-         a.body_length == b.body_length && a.last_modified_s == b.last_modified_s &&
-         a.date_s == b.date_s && text_of(a.etag) == text_of(b.etag) &&
-         text_of(a.vary) == text_of(b.vary) && text_of(a.tags) == text_of(b.tags) &&
-         text_of(a.fields) == text_of(b.fields) && text_of(a.reason) == text_of(b.reason);
+         a.stale_if_error_until_ms == b.stale_if_error_until_ms && a.body_length == b.body_length &&
+         a.last_modified_s == b.last_modified_s && a.date_s == b.date_s &&
+         text_of(a.etag) == text_of(b.etag) && text_of(a.vary) == text_of(b.vary) &&
+         text_of(a.tags) == text_of(b.tags) && text_of(a.fields) == text_of(b.fields) &&
+         text_of(a.reason) == text_of(b.reason);
 }
 
 }  // namespace
@@ -72,7 +73,8 @@ TEST_CASE("head: tags are 8-aligned whatever lies before them") {
 }
 
 TEST_CASE("head: a changed byte is refused or changes exactly what it says") {
-  // A head has no checksum of its own (its record has one), so a changed number decodes to that number.
+  // A head has no checksum of its own (its record has one), so a changed number decodes to that
+  // number.
   const std::vector<uint8_t> good = encoded(sample());
   for (size_t at = 0; at < good.size(); at++) {
     for (const uint8_t mask : std::initializer_list<uint8_t>{0x01, 0x80, 0xff}) {
@@ -163,16 +165,11 @@ TEST_CASE("head: vary names are sorted lower-case tokens, each once") {
     std::string vary;
     bool valid;
   } cases[] = {
-      {std::string("accept\0", 7), true},
-      {std::string("a\0ab\0b\0", 7), true},
-      {std::string("a\0a\0", 4), false},
-      {std::string("b\0a\0", 4), false},
-      {std::string("ab\0a\0", 5), false},
-      {std::string("Accept\0", 7), false},
-      {std::string("acc ept\0", 8), false},
-      {std::string("accept", 6), false},
-      {std::string("\0", 1), false},
-      {std::string("a\0\0", 3), false},
+      {std::string("accept\0", 7), true},   {std::string("a\0ab\0b\0", 7), true},
+      {std::string("a\0a\0", 4), false},    {std::string("b\0a\0", 4), false},
+      {std::string("ab\0a\0", 5), false},   {std::string("Accept\0", 7), false},
+      {std::string("acc ept\0", 8), false}, {std::string("accept", 6), false},
+      {std::string("\0", 1), false},        {std::string("a\0\0", 3), false},
   };
   for (const auto& item : cases) {
     HeadView head = sample();

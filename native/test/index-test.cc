@@ -1,5 +1,5 @@
-// The index: words that lead to records, replaced by later ones, removed exactly, and a fill that loses
-// almost nothing. Also the ring's pins, which keep what a word leads to.
+// The index: words that lead to records, replaced by later ones, removed exactly, and a fill that
+// loses almost nothing. Also the ring's pins, which keep what a word leads to.
 #include "engine/index.h"
 
 #include <set>

@@ -1,5 +1,5 @@
-// Canonical and variant keys as tables of cases: two requests share a key exactly when they may share a
-// response.
+// Canonical and variant keys as tables of cases: two requests share a key exactly when they may
+// share a response.
 #include "layout/key.h"
 
 #include "layout/record.h"
@@ -186,7 +186,8 @@ TEST_CASE("key: lines are joined and white space around commas goes away") {
 
 TEST_CASE("key: commas and blanks inside quotes are data") {
   CHECK(variant_of(kAccept, {{"Accept", "\"a , b\""}}) == "p\naccept:\"a , b\"");
-  CHECK(variant_of(kAccept, {{"Accept", "\"a,b\""}}) != variant_of(kAccept, {{"Accept", "\"a, b\""}}));
+  CHECK(variant_of(kAccept, {{"Accept", "\"a,b\""}}) !=
+        variant_of(kAccept, {{"Accept", "\"a, b\""}}));
   CHECK(variant_of(kAccept, {{"Accept", "\"a\\\" , b\" , c"}}) == "p\naccept:\"a\\\" , b\", c");
 }
 

@@ -1,4 +1,5 @@
-// L1: publishing, replacing, evicting by generation, events and pressure, and records as they lie in memory.
+// L1: publishing, replacing, evicting by generation, events and pressure, and records as they lie
+// in memory.
 #include "engine/memory-tier.h"
 
 #include <map>
@@ -182,7 +183,8 @@ TEST_CASE("memory tier: one policy at a time, told of pressure once until it loo
   REQUIRE(bench.tier.attach_policy(notice(bench.sink, 0), 20 * kKiB));
   CHECK(!bench.tier.attach_policy(notice(bench.sink, 1), 0));
   uint64_t number = 0;
-  while (bench.tier.used() + 20 * kKiB <= 100 * kKiB) bench.tier.publish(bench.record(number++, 3000));
+  while (bench.tier.used() + 20 * kKiB <= 100 * kKiB)
+    bench.tier.publish(bench.record(number++, 3000));
   CHECK(bench.sink->count(0) == 1);
   bench.tier.publish(bench.record(number++, 3000));
   CHECK(bench.sink->count(0) == 1);

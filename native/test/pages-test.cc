@@ -1,4 +1,5 @@
-// The page pool: cells and pages, reference counts, the limit, poison, waiting producers, many threads.
+// The page pool: cells and pages, reference counts, the limit, poison, waiting producers, many
+// threads.
 #include "engine/pages.h"
 
 #include <cstring>

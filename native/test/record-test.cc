@@ -1,5 +1,5 @@
-// Record headers and where records go: round trips, damage, forged fields, and the placement rules as
-// properties over random records.
+// Record headers and where records go: round trips, damage, forged fields, and the placement rules
+// as properties over random records.
 #include "layout/record.h"
 
 #include "base/crc32c.h"

@@ -45,8 +45,7 @@ struct Decoded {
 
 Decoded decode_footer(Bytes bytes) {
   Decoded out;
-  const auto trailer =
-      decode_footer_trailer(bytes.last(kFooterTrailerSize), uuid_of(3), kSegment);
+  const auto trailer = decode_footer_trailer(bytes.last(kFooterTrailerSize), uuid_of(3), kSegment);
   if (!trailer.ok()) {
     out.code = trailer.status().code();
     return out;
@@ -56,8 +55,8 @@ Decoded decode_footer(Bytes bytes) {
     out.code = Code::corrupt;
     return out;
   }
-  auto entries = decode_footer_entries(
-      out.trailer, bytes.first(bytes.size() - kFooterTrailerSize), kSegment);
+  auto entries =
+      decode_footer_entries(out.trailer, bytes.first(bytes.size() - kFooterTrailerSize), kSegment);
   out.code = entries.status().code();
   if (entries.ok()) out.entries = entries.value();
   return out;

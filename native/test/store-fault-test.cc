@@ -1,6 +1,5 @@
-// The store over a disk in trouble: errors, flipped bits, torn and dropped writes, full queues. Hits are
-// lost, requests and bytes never are.
-#include "base/endian.h"
+// The store over a disk in trouble: errors, flipped bits, torn and dropped writes, full queues.
+// Hits are lost, requests and bytes never are.
 #include "engine/store.h"
 #include "layout/segment.h"
 #include "test/support.h"
@@ -95,15 +94,16 @@ TEST_CASE("store faults: a flipped bit in a chunk is a miss of that chunk") {
     for (ByteOffset offset = 0; offset < size; offset += 40000) {
       const ByteCount length = std::min<ByteCount>(40000, size - offset);
       std::vector<uint8_t> got;
-      if (!read_body(*store.store, header.hash, header.incarnation, size, offset, length, &got)) continue;
+      if (!read_body(*store.store, header.hash, header.incarnation, size, offset, length, &got))
+        continue;
       REQUIRE(same_bytes(got, Bytes(body).subspan(offset, length)));
     }
   }
 }
 
 TEST_CASE("store faults: what was read from memory is still verified when it comes from the disk") {
-  // The write is damaged on its way; the first read is served from the aggregation buffer, the second
-  // one, much later, from the device.
+  // The write is damaged on its way; the first read is served from the aggregation buffer, the
+  // second one, much later, from the device.
   for (const size_t size : {size_t{100000}, size_t{2 * kMiB}}) {
     TestStore store(formatted_disk());
     const std::vector<uint8_t> body = body_for("f", 0, size);
@@ -196,132 +196,6 @@ TEST_CASE("store faults: dropped and torn writes that claim success never become
       REQUIRE(got.size() == lookup.record->header.object_length);
     }
   }
-}
-
-TEST_CASE("store faults: held writes drop what does not fit and block nobody") {
-  TestStore store(formatted_disk());
-  store.device->hold_writes(true);
-  const auto sink = Ref<CountingSink>::adopt(new CountingSink());
-  const std::vector<uint8_t> body = body_for("f", 0, 1000000);
-  // Fills that do not ask: the queue fills up and then refuses.
-  for (uint64_t i = 0; i < 40; i++) {
-    const Ref<Fill> fill = store->begin_fill(key_for(i), notice(sink, 0));
-    REQUIRE(fill->begin(FillHead{key_for(i), make_head(), body.size(), true}).ok());
-    for (Bytes rest(body); !rest.empty();) {
-      const auto appended = fill->append(rest);
-      rest = rest.subspan(appended.accepted);
-      REQUIRE(appended.pause != FillPause::pages);
-    }
-    REQUIRE(fill->finish().ok());
-  }
-  CHECK(store->counters().writes_dropped.load() > 0);
-  CHECK(store->staging()->bytes() <= 8 * kMiB);
-  CHECK(is_right_or_miss(*store.store, key_for(0), body));
-  store.device->hold_writes(false);
-  store.flush();
-  CHECK(is_right_or_miss(*store.store, key_for(0), body));
-}
-
-TEST_CASE("store faults: a full device queue delays reads and writes and loses none") {
-  DiskImage disk = disk_with(6, 300000);
-  TestStore store(disk);
-  store.device->set_queue_limit(1);
-  for (uint64_t i = 100; i < 112; i++) put(*store.store, key_for(i), body_for("f", i, 900000));
-  store.flush();
-  for (uint64_t i = 0; i < 6; i++) {
-    const Lookup lookup = find(*store.store, key_for(i));
-    CHECK((lookup.found == Found::hit || lookup.status.code() == Code::again));
-  }
-  store->close();
-  CHECK(store->counters().write_errors.load() == 0);
-  TestStore reopened(store.device->snapshot());
-  for (uint64_t i = 100; i < 112; i++) {
-    CHECK(is_right_or_miss(*reopened.store, key_for(i), body_for("f", i, 900000)));
-  }
-}
-
-TEST_CASE("store faults: without a free page a read is refused and the record stays") {
-  TestStore store(disk_with(1, 500000));
-  std::vector<PageRef> hoard;
-  for (PageRef page = store->pool().allocate(); page; page = store->pool().allocate()) {
-    hoard.push_back(std::move(page));
-  }
-  const Lookup lookup = find(*store.store, key_for(0));
-  CHECK(lookup.found == Found::miss);
-  CHECK(lookup.status.code() == Code::again);
-  hoard.clear();
-  CHECK(is_right_or_miss(*store.store, key_for(0), body_for("f", 0, 500000)));
-}
-
-TEST_CASE("store faults: a purge without a free page survives a restart") {
-  TestStore store(disk_with(1, 1000));
-  {
-    std::vector<PageRef> hoard;
-    for (PageRef page = store->pool().allocate(1); page; page = store->pool().allocate(1)) {
-      hoard.push_back(std::move(page));
-    }
-    store->purge_key(key_for(0));
-  }
-  CHECK(find(*store.store, key_for(0)).found == Found::miss);
-  store->close();
-  TestStore reopened(store.device->snapshot());
-  CHECK(find(*reopened.store, key_for(0)).found == Found::miss);
-}
-
-TEST_CASE("store faults: a purge while the disk is behind survives a restart") {
-  TestStore store(disk_with(1, 1000));
-  store.device->hold_writes(true);
-  const auto sink = Ref<CountingSink>::adopt(new CountingSink());
-  const std::vector<uint8_t> body = body_for("f", 0, 1000000);
-  while (store->counters().writes_dropped.load() == 0) {
-    const Ref<Fill> fill = store->begin_fill("k", notice(sink, 0));
-    REQUIRE(fill->begin(FillHead{"k", make_head(), body.size(), true}).ok());
-    REQUIRE(fill->append(body).accepted == body.size());
-    REQUIRE(fill->finish().ok());
-  }
-  // What is left of the queue is too small even for a record without a body.
-  for (uint64_t i = 0; store->counters().writes_dropped.load() < 3; i++) {
-    const Ref<Fill> fill = store->begin_fill("s" + std::to_string(i), notice(sink, 0));
-    REQUIRE(fill->begin(FillHead{"s" + std::to_string(i), make_head(), 0, true}).ok());
-    REQUIRE(fill->finish().ok());
-  }
-  store->purge_key(key_for(0));
-  CHECK(find(*store.store, key_for(0)).found == Found::miss);
-  store.device->hold_writes(false);
-  store.flush();
-  CHECK(find(*store.store, key_for(0)).found == Found::miss);
-  store->close();
-  TestStore reopened(store.device->snapshot());
-  CHECK(find(*reopened.store, key_for(0)).found == Found::miss);
-}
-
-TEST_CASE("store faults: a disk that reads nothing at open is refused, one bad superblock is not") {
-  const DiskImage good = disk_with(2, 1000);
-  StoreOptions options;
-  options.memory_limit = 64 * kMiB;
-  options.l1_budget = 0;
-  {
-    auto device = std::make_unique<FaultDevice>(good);
-    device->fail_reads(1, 1000000);
-    const Result<Ref<Store>> opened = Store::open(options, std::move(device));
-    CHECK(opened.status().code() == Code::io);
-  }
-  {
-    auto device = std::make_unique<FaultDevice>(DiskImage(kDiskSize));
-    CHECK(Store::open(options, std::move(device)).status().code() == Code::foreign);
-  }
-  const Geometry geometry = geometry_of(kDiskSize).value();
-  for (uint32_t copy = 0; copy < kSuperblockCopies; copy++) {
-    DiskImage damaged = good;
-    damaged.flip(geometry.superblock_offset(copy) + 40, 1);
-    TestStore store(damaged);
-    CHECK(is_right_or_miss(*store.store, key_for(0), body_for("f", 0, 1000)));
-  }
-  DiskImage none = good;
-  for (uint32_t copy = 0; copy < kSuperblockCopies; copy++) {
-    none.flip(geometry.superblock_offset(copy) + 40, 1);
-  }
-  CHECK(Store::open(options, std::make_unique<FaultDevice>(none)).status().code() == Code::corrupt);
 }
 
 }  // namespace millrace::test

@@ -1,5 +1,5 @@
-// The store over a healthy disk: every size comes back from L1, the aggregation buffers and the device,
-// variants, purges and refreshed heads.
+// The store over a healthy disk: every size comes back from L1, the aggregation buffers and the
+// device, variants, purges and refreshed heads.
 #include "engine/store.h"
 
 #include "engine/recovery.h"
@@ -9,10 +9,10 @@ namespace millrace::test {
 
 namespace {
 
-constexpr size_t kSizes[] = {0,      1,      511,     512,     3000,    4096,    16383,   16384,
-                             20000,  32767,  65535,   65536,   65537,   131072,  400000,  700000,
-                             900000, 950000, 1000000, 1040000, 1048064, 1048575, 1048576, 1048577,
-                             1500000, 2097152, 2097153, 3000000};
+constexpr size_t kSizes[] = {0,       1,       511,     512,     3000,    4096,    16383,
+                             16384,   20000,   32767,   65535,   65536,   65537,   131072,
+                             400000,  700000,  900000,  950000,  1000000, 1040000, 1048064,
+                             1048575, 1048576, 1048577, 1500000, 2097152, 2097153, 3000000};
 
 std::string key_for(size_t size) { return "http://h/" + std::to_string(size); }
 
@@ -69,7 +69,8 @@ TEST_CASE("store: a body of nearly a chunk with a large head comes back from the
     disk = store.device->snapshot();
   }
   TestStore store(disk);
-  for (const size_t size : sizes) check_object(*store.store, key_for(size), body_for("s", size, size));
+  for (const size_t size : sizes)
+    check_object(*store.store, key_for(size), body_for("s", size, size));
 }
 
 TEST_CASE("store: ranges of a body cost only their blocks") {

@@ -28,9 +28,9 @@ Superblock sample() {
 }
 
 bool same(const Superblock& a, const Superblock& b) {
-  return a.format_major == b.format_major && a.format_minor == b.format_minor &&
-         a.uuid == b.uuid && a.hash_key == b.hash_key && a.block_size == b.block_size &&
-         a.geometry == b.geometry && a.superblock_sequence == b.superblock_sequence &&
+  return a.format_major == b.format_major && a.format_minor == b.format_minor && a.uuid == b.uuid &&
+         a.hash_key == b.hash_key && a.block_size == b.block_size && a.geometry == b.geometry &&
+         a.superblock_sequence == b.superblock_sequence &&
          a.next_incarnation == b.next_incarnation && a.birth_sequence == b.birth_sequence &&
          a.clean == b.clean && a.lazy_zero == b.lazy_zero && a.created_ms == b.created_ms &&
          a.feature_compatible == b.feature_compatible &&
@@ -100,21 +100,21 @@ TEST_CASE("superblock: a valid checksum does not excuse impossible values") {
     Code expected;
   };
   const Forgery forgeries[] = {
-      {8, 2, Code::unsupported},            // major
-      {128, 1, Code::unsupported},          // read-only feature
-      {132, 8, Code::unsupported},          // incompatible feature
-      {12, 1000, Code::corrupt},            // block size: no power of two
+      {8, 2, Code::unsupported},    // major
+      {128, 1, Code::unsupported},  // read-only feature
+      {132, 8, Code::unsupported},  // incompatible feature
+      {12, 1000, Code::corrupt},    // block size: no power of two
       {12, 256, Code::corrupt},
       {12, 131072, Code::corrupt},
-      {48, 1 * kGiB, Code::corrupt},        // another device size than the geometry's
+      {48, 1 * kGiB, Code::corrupt},  // another device size than the geometry's
       {56, 4 * kMiB + 1, Code::corrupt},
       {64, 12345, Code::corrupt},
       {72, 3, Code::corrupt},
       {88, 0, Code::corrupt},
       {96, 0, Code::corrupt},
       {104, 0, Code::corrupt},
-      {120, 0x10, Code::corrupt},           // unknown state
-      {136, 1, Code::corrupt},              // padding
+      {120, 0x10, Code::corrupt},  // unknown state
+      {136, 1, Code::corrupt},     // padding
       {4080, 1, Code::corrupt},
   };
   for (const Forgery& forgery : forgeries) {

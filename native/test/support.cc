@@ -97,6 +97,8 @@ TestStore::~TestStore() {
 
 void TestStore::settle() {
   wait_until([&] { return store->staging()->bytes() == 0; });
+  // The bytes are given back before the record is published, both under the lock: wait for its end.
+  static_cast<void>(store->staging()->closed());
 }
 
 void TestStore::flush() {

@@ -1,5 +1,5 @@
-// What several tests need: seeded randomness, waiting for other threads, stored heads, a sink that counts,
-// and a store over a FaultDevice with blocking wrappers around its asynchronous calls.
+// What several tests need: seeded randomness, waiting for other threads, stored heads, a sink that
+// counts, and a store over a FaultDevice with blocking wrappers around its asynchronous calls.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -39,7 +39,9 @@ inline Bytes bytes_of(std::string_view text) {
   return Bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
 }
 inline std::string text_of(Bytes bytes) { return std::string(bytes.begin(), bytes.end()); }
-inline bool same_bytes(Bytes a, Bytes b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
+inline bool same_bytes(Bytes a, Bytes b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
 
 // Gives other threads the CPU until the condition holds. Two minutes only bound a test that hangs.
 template <typename Predicate>
@@ -122,7 +124,8 @@ struct PutOptions {
 // One complete fill. Returns the incarnation of the stored version.
 uint64_t put(Store& store, const std::string& key, Bytes body, const PutOptions& options = {});
 
-// A body that names its key and version in every page, so that a wrong byte tells where it came from.
+// A body that names its key and version in every page, so that a wrong byte tells where it came
+// from.
 std::vector<uint8_t> body_for(std::string_view key, uint64_t version, size_t size);
 
 }  // namespace millrace::test

@@ -60,7 +60,7 @@ function takeTarget(exchange: Exchange): void {
 }
 
 function localAuthority(exchange: Exchange): string {
-  const { localAddress, localPort } = exchange.request.socket;
+  const { localAddress, localPort } = exchange.socket;
   if (localAddress === undefined) return 'localhost';
   const address = localAddress.includes(':') ? `[${localAddress}]` : localAddress;
   return `${address}:${localPort}`;

@@ -3,6 +3,7 @@
 // exchange holds; bytes never pass through here, only the BodySource of the answer.
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { RouteConfig } from '../config/schema.js';
 import { InternalError } from '../errors.js';
 import { type Directives, requestDirectives } from '../http/cache-control.js';
@@ -39,6 +40,8 @@ export interface Exchange {
   readonly services: Services;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** The client's. Of its own, because undici takes it from a request whose body it has sent. */
+  readonly socket: Socket;
   readonly method: string;
   readonly fields: RawFields;
   readonly directives: Directives;
@@ -107,6 +110,7 @@ export function newExchange(
     services,
     request,
     response,
+    socket: request.socket,
     method: request.method ?? '',
     fields,
     directives: requestDirectives(fields),
@@ -149,5 +153,5 @@ export async function runExchange(exchange: Exchange): Promise<void> {
 
 /** True when nobody reads the answer any more. */
 export function isClientGone(exchange: Exchange): boolean {
-  return exchange.response.destroyed || exchange.request.socket.destroyed;
+  return exchange.response.destroyed || exchange.socket.destroyed;
 }

@@ -1,6 +1,6 @@
 // A judged response as the head that is stored, and the parts of a stored head that decide about reuse.
 
-import { fieldLines, type RawFields } from '../http/fields.js';
+import { fieldLines, type RawFields, withField } from '../http/fields.js';
 import {
   type CachePolicy,
   type Judgement,
@@ -9,6 +9,7 @@ import {
   type ReusableHead,
 } from '../http/freshness.js';
 import { withoutHopByHop } from '../http/hop-by-hop.js';
+import { formatHttpDate } from '../http/http-date.js';
 import { type Head, headFlags } from '../store/entry.js';
 import type { Exchange } from './exchange.js';
 
@@ -47,6 +48,12 @@ function varyNamesOf(judgement: Judgement, fields: RawFields): readonly string[]
   return [...judgement.varyNames, 'accept-encoding'].sort();
 }
 
+/** The time of receipt stands in for a Date that the origin did not give; a hit's own time must not. */
+function withDate(fields: RawFields, receivedMs: number): RawFields {
+  if (fieldLines(fields, 'date').length > 0) return fields;
+  return withField(fields, 'Date', formatHttpDate(receivedMs / 1000));
+}
+
 export function headOf(
   judgement: Judgement,
   response: {
@@ -78,7 +85,7 @@ export function headOf(
     dateS: judgement.dateS,
     etag: judgement.etag,
     varyNames: varyNamesOf(judgement, response.fields),
-    fields: withoutHopByHop(response.fields),
+    fields: withDate(withoutHopByHop(response.fields), response.receivedMs),
     reason: response.reason,
   };
 }

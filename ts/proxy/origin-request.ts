@@ -53,7 +53,7 @@ export function originFields(
     if (name === 'content-length' && !exchange.hasRequestBody) continue;
     fields.push(received[at]!, received[at + 1]!);
   }
-  const client = request.socket.remoteAddress;
+  const client = exchange.socket.remoteAddress;
   if (client !== undefined) fields.push('X-Forwarded-For', client);
   fields.push('X-Forwarded-Proto', clientScheme, 'X-Forwarded-Host', exchange.host, ...extra);
   return appendVia(fields, request.httpVersion, services.pseudonym);

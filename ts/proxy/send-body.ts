@@ -55,7 +55,7 @@ class Sender {
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
     this.#isGone = isClientGone(exchange);
-    this.#unwatch = onSocketClose(exchange.request.socket, () => this.#close());
+    this.#unwatch = onSocketClose(exchange.socket, () => this.#close());
   }
 
   /** Takes the leases over, also when it throws. */

@@ -1,0 +1,166 @@
+// Less than the whole of what is stored: ranges, conditions, and both together. Each test stores one
+// response first and asks for it in many ways then; the origin must never hear of those.
+
+import test from 'ava';
+import { bodyBytes } from '../support/bytes.js';
+import { withProxy } from '../support/harness.js';
+import { always } from '../support/scripted-origin.js';
+
+const mib = 1024 * 1024;
+
+/** A MiB and a bit, so that parts lie within a chunk, across two, and at the end. */
+const rangeLength = mib + 5000;
+const ranged = always({
+  fields: ['Cache-Control', 'max-age=600', 'ETag', '"r1"', 'X-Custom', 'kept'],
+  body: bodyBytes(rangeLength),
+});
+
+interface RangeCase {
+  readonly range: string;
+  readonly from: number;
+  readonly to: number;
+}
+const parts: readonly RangeCase[] = [
+  { range: 'bytes=0-0', from: 0, to: 0 },
+  { range: 'bytes=5-9', from: 5, to: 9 },
+  { range: 'BYTES=5-9', from: 5, to: 9 },
+  { range: `bytes=${mib - 3}-${mib + 2}`, from: mib - 3, to: mib + 2 },
+  { range: `bytes=${mib}-`, from: mib, to: rangeLength - 1 },
+  { range: `bytes=100-${rangeLength * 2}`, from: 100, to: rangeLength - 1 },
+  { range: 'bytes=-1', from: rangeLength - 1, to: rangeLength - 1 },
+  { range: `bytes=-${rangeLength * 2}`, from: 0, to: rangeLength - 1 },
+];
+
+for (const store of ['none', 'raw'] as const) {
+  const tier = store === 'raw' ? 'disk' : 'memory';
+  test(`part: a range of a stored body is a 206 with just that part, from ${tier}`, async (t) => {
+    await withProxy(t, { origin: ranged, store }, async (scene) => {
+      await scene.get('/a');
+      await scene.settled();
+      for (const { range, from, to } of parts) {
+        if (store === 'raw') await scene.restart();
+        const got = await scene.get('/a', ['Range', range]);
+        t.is(got.status, 206, range);
+        t.is(got.field('content-range'), `bytes ${from}-${to}/${rangeLength}`);
+        t.is(got.field('content-length'), `${to - from + 1}`);
+        t.is(got.field('x-custom'), 'kept');
+        t.is(got.field('etag'), '"r1"');
+        t.true(got.body.equals(bodyBytes(rangeLength).subarray(from, to + 1)), range);
+      }
+      t.is(scene.origin.requests.length, 1);
+    });
+  });
+}
+
+test('part: a range behind the end is a 416 that tells the length', async (t) => {
+  await withProxy(t, { origin: ranged }, async (scene) => {
+    await scene.get('/a');
+    await scene.settled();
+    for (const range of [
+      `bytes=${rangeLength}-`,
+      `bytes=${rangeLength}-${rangeLength + 9}`,
+      'bytes=-0',
+    ]) {
+      const got = await scene.get('/a', ['Range', range]);
+      t.is(got.status, 416, range);
+      t.is(got.field('content-range'), `bytes */${rangeLength}`);
+      t.is(got.body.length, 0);
+    }
+  });
+});
+
+test('part: several ranges and malformed ones are answered with the whole', async (t) => {
+  await withProxy(t, { origin: ranged }, async (scene) => {
+    await scene.get('/a');
+    await scene.settled();
+    const others = ['bytes=0-1,5-6', 'bytes=9-5', 'bytes=a-b', 'bytes=', 'bytes=--1', 'lines=0-1'];
+    for (const range of others) {
+      const got = await scene.get('/a', ['Range', range]);
+      t.is(got.status, 200, range);
+      t.is(got.body.length, rangeLength);
+    }
+    t.is(scene.origin.requests.length, 1);
+  });
+});
+
+test('part: If-Range gives the part to the same strong tag and the whole to any other', async (t) => {
+  await withProxy(t, { origin: ranged }, async (scene) => {
+    await scene.get('/a');
+    await scene.settled();
+    const ask = async (condition: string) =>
+      (await scene.get('/a', ['Range', 'bytes=0-9', 'If-Range', condition])).status;
+    t.is(await ask('"r1"'), 206);
+    t.is(await ask('"r2"'), 200);
+    t.is(await ask('W/"r1"'), 200);
+    t.is(await ask('Fri, 15 Jan 2027 08:00:00 GMT'), 200);
+  });
+});
+
+const dated = always({
+  fields: [
+    'Cache-Control',
+    'max-age=600',
+    'ETag',
+    'W/"w1"',
+    'Last-Modified',
+    'Fri, 15 Jan 2027 07:00:00 GMT',
+    'Content-Type',
+    'text/plain',
+  ],
+  body: 'dated',
+});
+
+test('part: If-None-Match that matches weakly is a 304 without a body', async (t) => {
+  await withProxy(t, { origin: dated }, async (scene) => {
+    await scene.get('/a');
+    await scene.settled();
+    for (const tags of ['"w1"', 'W/"w1"', '"x", W/"w1"', '*']) {
+      const got = await scene.get('/a', ['If-None-Match', tags]);
+      t.is(got.status, 304, tags);
+      t.is(got.body.length, 0);
+      t.is(got.field('etag'), 'W/"w1"');
+      t.is(got.field('cache-control'), 'max-age=600');
+      t.is(got.field('age'), '0');
+      t.is(got.field('content-length'), undefined);
+      t.is(got.field('content-type'), undefined);
+    }
+    t.is((await scene.get('/a', ['If-None-Match', '"x"'])).status, 200);
+    t.is(scene.origin.requests.length, 1);
+  });
+});
+
+test('part: If-Modified-Since is judged, and only where there is no If-None-Match', async (t) => {
+  await withProxy(t, { origin: dated }, async (scene) => {
+    await scene.get('/a');
+    await scene.settled();
+    const since = (date: string, more: string[] = []) =>
+      scene.get('/a', ['If-Modified-Since', date, ...more]).then(({ status }) => status);
+    t.is(await since('Fri, 15 Jan 2027 07:00:00 GMT'), 304);
+    t.is(await since('Fri, 15 Jan 2027 06:59:59 GMT'), 200);
+    t.is(await since('last Friday'), 200);
+    t.is(await since('Fri, 15 Jan 2027 07:00:00 GMT', ['If-None-Match', '"x"']), 200);
+  });
+});
+
+test('part: a condition that holds beats a range', async (t) => {
+  await withProxy(t, { origin: ranged }, async (scene) => {
+    await scene.get('/a');
+    await scene.settled();
+    const got = await scene.get('/a', ['If-None-Match', '"r1"', 'Range', 'bytes=0-9']);
+    t.is(got.status, 304);
+    const beyond = ['If-None-Match', '"r1"', 'Range', `bytes=${rangeLength}-`];
+    t.is((await scene.get('/a', beyond)).status, 304, 'also one that could not be met');
+  });
+});
+
+test('part: a condition on a miss is judged by us and fills the store with the whole', async (t) => {
+  await withProxy(t, { origin: ranged }, async (scene) => {
+    const got = await scene.get('/a', ['If-None-Match', '"r1"']);
+    t.is(got.status, 304);
+    await scene.settled();
+    t.is(scene.origin.requests[0]!.field('if-none-match'), undefined);
+    const whole = await scene.get('/a');
+    t.is(whole.field('x-cache'), 'HIT');
+    t.is(whole.body.length, rangeLength);
+  });
+});

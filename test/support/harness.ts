@@ -1,0 +1,185 @@
+// A proxy between a scripted origin and the clients of a test: a store of the wanted kind in a directory of
+// its own, a clock that only the test moves, ports that the system chooses. Everything is closed and
+// removed when the test ends, however it ends.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+import type { Clock } from '../../ts/clock.js';
+import { loadConfig } from '../../ts/config/load.js';
+import type { Config, ConfigInput } from '../../ts/config/schema.js';
+import { type RunningProxy, startProxy } from '../../ts/proxy/proxy.js';
+import type { CacheStore, StoreStats } from '../../ts/store/contract.js';
+import { formatDevice } from '../../ts/store/format.js';
+import { openStore, type StoreOptions } from '../../ts/store/store.js';
+import {
+  type OpenResponse,
+  openRequest,
+  type RequestOptions,
+  type Response,
+  send,
+} from './client.js';
+import { type Script, type ScriptedOrigin, startOrigin } from './scripted-origin.js';
+import { until } from './until.js';
+
+const mib = 1024 * 1024;
+/** 2027-01-15T08:00:00Z: a whole second, and no time that a real clock would be caught at. */
+const startMs = 1_800_000_000_000;
+
+export interface SteppingClock extends Clock {
+  advance(ms: number): void;
+}
+
+export function steppingClock(): SteppingClock {
+  let passedMs = 0;
+  return {
+    now: () => startMs + passedMs,
+    monotonic: () => passedMs,
+    advance(ms) {
+      passedMs += ms;
+    },
+  };
+}
+
+export interface ProxyOptions {
+  readonly origin: Script;
+  /** none: memory alone (default). raw: a formatted file. file: the file tier. off: no store at all. */
+  readonly store?: 'none' | 'raw' | 'file' | 'off';
+  /** Bytes of the raw file (256 MiB) or of the file tier. */
+  readonly size?: number;
+  /** Laid over what the harness needs. */
+  readonly config?: ConfigInput;
+}
+
+export interface Scene {
+  readonly origin: ScriptedOrigin;
+  readonly clock: SteppingClock;
+  readonly config: Config;
+  /** "http://127.0.0.1:port"; another one after restart(). */
+  readonly address: string;
+  /** Where the store keeps its bytes. */
+  readonly storePath: string;
+  get(target: string, fields?: readonly string[]): Promise<Response>;
+  send(target: string, options: RequestOptions): Promise<Response>;
+  open(target: string, options?: RequestOptions): Promise<OpenResponse>;
+  counters(): Record<string, number>;
+  storeStats(): StoreStats;
+  /** No exchange and no fill is under way any more: what was fetched is stored or dropped. */
+  settled(): Promise<void>;
+  /** Closes proxy and store and starts both again over the same bytes; `meanwhile` runs in between. */
+  restart(meanwhile?: () => Promise<void> | void): Promise<void>;
+}
+
+interface Running {
+  readonly proxy: RunningProxy;
+  readonly store: CacheStore | null;
+}
+
+export async function withProxy(
+  t: ExecutionContext,
+  options: ProxyOptions,
+  run: (scene: Scene) => Promise<void>,
+): Promise<void> {
+  t.timeout(60_000);
+  const directory = await mkdtemp(join(tmpdir(), 'millrace-flow-'));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  const origin = await startOrigin(t, options.origin);
+  const clock = steppingClock();
+  const disk = await prepareDisk(options, directory);
+  const config = configFor(options, origin.address, disk);
+  const start = () => startOver(config, disk, clock);
+  let running = await start();
+  t.teardown(() => stop(running));
+  await run({
+    origin,
+    clock,
+    config,
+    get address() {
+      return running.proxy.addresses[0]!;
+    },
+    storePath: disk === null || disk.kind === 'none' ? '' : pathOf(disk),
+    get: (target, fields = []) => send(running.proxy.addresses[0]!, target, { fields }),
+    send: (target, request) => send(running.proxy.addresses[0]!, target, request),
+    open: (target, request) => openRequest(running.proxy.addresses[0]!, target, request),
+    counters: () => running.proxy.stats(),
+    storeStats: () => running.store?.stats() ?? {},
+    settled: () => settled(running),
+    async restart(meanwhile = () => {}) {
+      await settled(running);
+      await stop(running);
+      await meanwhile();
+      running = await start();
+    },
+  });
+}
+
+function settled({ proxy }: Running): Promise<void> {
+  return until('the end of every exchange and fill', () => {
+    const { exchangesOpen, fillsOpen } = proxy.stats();
+    return exchangesOpen === 0 && fillsOpen === 0;
+  });
+}
+
+async function stop({ proxy, store }: Running): Promise<void> {
+  await proxy.close(0);
+  await store?.close();
+}
+
+type Disk = StoreOptions['disk'];
+
+function pathOf(disk: Exclude<Disk, { kind: 'none' }>): string {
+  return disk.kind === 'raw' ? disk.path : disk.directory;
+}
+
+/** Null: no store at all. */
+async function prepareDisk(options: ProxyOptions, directory: string): Promise<Disk | null> {
+  const { store = 'none', size = 256 * mib } = options;
+  const path = join(directory, 'store');
+  if (store === 'off') return null;
+  if (store === 'none') return { kind: 'none' };
+  if (store === 'file') return { kind: 'file', directory: path, totalSize: size };
+  await formatDevice({
+    path,
+    createSize: size,
+    blockSize: 4096,
+    useDirectIo: true,
+    zeroFill: false,
+    overwriteStore: false,
+  });
+  return { kind: 'raw', path, useDirectIo: true };
+}
+
+function configFor(options: ProxyOptions, address: string, disk: Disk | null): Config {
+  const base: ConfigInput = {
+    listen: '127.0.0.1:0',
+    upstream_address: address,
+    enable_cache: disk !== null,
+    // The store is opened here and not by the configuration, which would insist on large sizes.
+    enable_l2_cache: false,
+    memory_limit: 96 * mib,
+    index_memory_limit: 4 * mib,
+    l1_cache_size_bytes: 24 * mib,
+  };
+  return loadConfig({ input: { ...base, ...options.config }, env: {} }).config;
+}
+
+async function startOver(config: Config, disk: Disk | null, clock: Clock): Promise<Running> {
+  const store =
+    disk === null
+      ? null
+      : await openStore({
+          memoryLimit: config.memoryLimitBytes,
+          l1Budget: config.l1CacheSizeBytes,
+          indexMemoryLimit: config.indexMemoryLimitBytes,
+          disk,
+          followerGraceMs: config.timeouts.followerGraceMs,
+          poisonPages: true,
+        });
+  try {
+    return { proxy: await startProxy({ config, store, clock }), store };
+  } catch (error) {
+    await store?.close();
+    throw error;
+  }
+}

@@ -201,6 +201,7 @@ uint64_t put(Store& store, const std::string& key, Bytes body, const PutOptions&
     const Fill::Appended appended = fill->append(body.first(std::min(body.size(), kChunkSize)));
     body = body.subspan(appended.accepted);
     if (appended.pause == FillPause::none) continue;
+    if (appended.pause != FillPause::pages && !options.heeds_pause) continue;
     wait_until([&] { return sink->count(0) > resumed; });
     resumed = sink->count(0);
   }

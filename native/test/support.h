@@ -120,6 +120,7 @@ struct PutOptions {
   std::string primary;  // empty: the key itself
   HeadOptions head{};
   bool knows_length = true;
+  bool heeds_pause = true;  // false: goes on while the disk is behind, whose queue may then refuse
 };
 // One complete fill. Returns the incarnation of the stored version.
 uint64_t put(Store& store, const std::string& key, Bytes body, const PutOptions& options = {});

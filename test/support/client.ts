@@ -7,7 +7,6 @@ import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
-import { until } from './until.js';
 
 export interface RequestOptions {
   readonly method?: string;
@@ -38,7 +37,7 @@ export interface Response extends ResponseHead {
 export interface OpenResponse extends ResponseHead {
   /** Body bytes so far. */
   readonly received: number;
-  /** Resolves when that many body bytes have come. */
+  /** Resolves when that many body bytes have come; rejects when the body ends before. */
   hasBytes(count: number): Promise<void>;
   pause(): void;
   resume(): void;
@@ -76,20 +75,42 @@ export async function openRequest(
 
 function openResponse(message: IncomingMessage): OpenResponse {
   const parts: Buffer[] = [];
+  const waiting = new Set<() => void>();
   let received = 0;
+  let isOver = false;
+  const wake = () => {
+    for (const look of waiting) look();
+  };
   message.on('data', (part: Buffer) => {
     parts.push(part);
     received += part.length;
+    wake();
   });
   message.on('error', () => {});
-  const ended = new Promise<void>((resolve) => message.once('close', resolve));
+  const ended = new Promise<void>((resolve) => {
+    message.once('close', () => {
+      isOver = true;
+      resolve();
+      wake();
+    });
+  });
   const head = headOf(message.statusCode!, message.statusMessage!, message.rawHeaders);
   return {
     ...head,
     get received() {
       return received;
     },
-    hasBytes: (count) => until(`${count} body bytes`, () => received >= count),
+    hasBytes: (count) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          if (received < count && !isOver) return;
+          waiting.delete(look);
+          if (received >= count) resolve();
+          else reject(new Error(`the body ended after ${received} bytes, before ${count}`));
+        };
+        waiting.add(look);
+        look();
+      }),
     pause: () => void message.pause(),
     resume: () => void message.resume(),
     leave: () => message.socket.resetAndDestroy(),

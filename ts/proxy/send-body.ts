@@ -28,17 +28,21 @@ export async function sendBody(
   length: number | null,
 ): Promise<number> {
   const sender = new Sender(exchange);
+  // Head and first bytes go out together, unless the bytes are not there yet: then the head goes ahead.
+  const headStart = setImmediate(() => exchange.response.flushHeaders());
   try {
     let sent = 0;
     while (length === null || sent < length) {
       const leases = await stream.next();
       if (leases === null) break;
+      clearImmediate(headStart);
       sent += sender.write(leases);
       exchange.sentBytes = sent;
       await sender.room();
     }
     return sent;
   } finally {
+    clearImmediate(headStart);
     sender.detach();
   }
 }

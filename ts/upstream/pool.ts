@@ -1,6 +1,6 @@
 // Connections to one origin: an undici pool with our timeouts and limits.
 
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 
 export interface PoolOptions {
   readonly connectTimeoutMs: number;
@@ -27,10 +27,25 @@ export function openOrigin(url: URL, options: PoolOptions): Origin {
     connections: connectionsMax,
     // One request per connection at a time: behind a large body nothing else may wait.
     pipelining: 1,
-    connect: { timeout: options.connectTimeoutMs },
+    connect: connectorWith(options.connectTimeoutMs),
     headersTimeout: options.headTimeoutMs,
     bodyTimeout: options.idleTimeoutMs,
     maxHeaderSize: headBytesMax,
   });
   return { url, answerTimeoutMs: options.connectTimeoutMs + options.headTimeoutMs, pool };
+}
+
+/**
+ * undici takes a reset for the end of a body that ends with its connection. That body may be cut short, so
+ * the error gets another code before undici sees it, and the body breaks like any other.
+ */
+function connectorWith(timeoutMs: number): buildConnector.connector {
+  const connect = buildConnector({ timeout: timeoutMs });
+  return (options, callback) =>
+    connect(options, (...result: Parameters<buildConnector.Callback>) => {
+      result[1]?.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ECONNRESET') error.code = 'ECONNABORTED';
+      });
+      callback(...result);
+    });
 }

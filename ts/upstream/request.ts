@@ -161,7 +161,9 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#isAborted) return;
+    // undici reports nothing at all when it is resumed before more has come. Pausing for that would have
+    // a reader that takes one chunk at a time resume and pause for ever, without a turn of the loop.
+    if (this.#isAborted || chunk.length === 0) return;
     if (this.#reader?.onData(chunk) === false) controller.pause();
   }
 

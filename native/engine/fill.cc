@@ -47,8 +47,12 @@ Fill::Appended Fill::append(Bytes bytes) {
       if (window_begin_ + pages_.size() * kPageSize == produced_) {
         PageRef page = store_->pool().allocate();
         if (!page) {
-          paused_ = true;
           store_->pool().notify_when_freed(producer_);
+          // A page that came free before the notice was in place would not be told of.
+          page = store_->pool().allocate();
+        }
+        if (!page) {
+          paused_ = true;
           result.pause = FillPause::pages;
           return result;
         }

@@ -27,7 +27,8 @@ Status format_device(Device& device, const FormatOptions& options, FormatReport*
   Superblock superblock;
   superblock.block_size = options.block_size;
   superblock.geometry = geometry.value();
-  superblock.superblock_sequence = 1;
+  // Above the old ones: a copy that cannot be written now must not win later.
+  superblock.superblock_sequence = existing.ok() ? existing.value().superblock_sequence + 1 : 1;
   superblock.lazy_zero = !options.zero_fill;
   timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
@@ -38,14 +39,14 @@ Status format_device(Device& device, const FormatOptions& options, FormatReport*
   if (!status.ok()) return status;
 
   AlignedBuffer zeros(kMiB);
-  // An earlier store's superblocks and segment headers go first: an interrupted format leaves a device
-  // that is refused, never one that looks like either store.
+  // An earlier store's superblocks go first: an interrupted format leaves a device that is no store, and
+  // that shows whose it was until it is all zero, so that it can be formatted again.
   const ByteCount size = geometry.value().device_size;
-  for (uint32_t copy = 0; copy < kSuperblockCopies; copy++) {
-    status = device.write(geometry.value().superblock_offset(copy),
-                          zeros.bytes().first(kSuperblockSize));
-    if (!status.ok()) return status;
-  }
+  superblock.feature_incompatible = kFeatureFormatting;
+  status = write_superblock(device, superblock);
+  if (!status.ok()) return status;
+  superblock.feature_incompatible = 0;
+  superblock.superblock_sequence++;
   if (options.zero_fill) {
     for (ByteOffset at = 0; at < size;) {
       if (cancel->load(std::memory_order_relaxed)) return Status(Code::closed, "format was cancelled");

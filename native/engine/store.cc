@@ -222,12 +222,17 @@ void Store::head_read(void* context, Status status, Ref<MemoryRecord> record,
     status = Status(Code::not_found, "the record is not valid any more");
     record.reset();
   }
-  Counters::add(status.ok() ? store.counters_.disk_hits : store.counters_.misses);
   if (status.ok()) {
-    store.tier_.publish(record);
     // A purge that came between the read and now has taken the word out of the index.
-    if (!Index::unchanged(hit)) store.tier_.remove(record->header.hash);
+    MutexLock lock(store.fills_mutex_);
+    if (Index::unchanged(hit)) {
+      store.tier_.publish(record);
+    } else {
+      status = Status(Code::not_found, "the record was purged or replaced while it was read");
+      record.reset();
+    }
   }
+  Counters::add(status.ok() ? store.counters_.disk_hits : store.counters_.misses);
   const FindDone done = pending->done;
   void* done_context = pending->context;
   // The caller's context may own the last reference to the store: let go of ours after the call.
@@ -356,20 +361,35 @@ Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head) {
   refreshed->head = PageSpan{std::move(cell), 0, static_cast<uint32_t>(head.size())};
   for (const PageSpan& span : record->body) refreshed->body.push_back(span.share());
   refreshed->seal();
+  MutexLock lock(fills_mutex_);
+  if (!is_current_locked(*record)) {
+    return Status(Code::not_found, "the object was purged or replaced before its 304 came");
+  }
   tier_.publish(refreshed);
   offer(refreshed);
   return Status();
+}
+
+bool Store::is_current_locked(const MemoryRecord& record) {
+  const Ref<MemoryRecord> known = peek_head(record.header.hash, record.key);
+  if (known) return known->header.incarnation == record.header.incarnation;
+  if (!index_) return false;
+  IndexHit hits[Index::kMaximumHits];
+  const uint32_t count = index_->lookup(record.header.hash.low, hits);
+  for (uint32_t i = 0; i < count; i++) {
+    if (Index::kind_of(hits[i].word) != RecordKind::chunk) return true;
+  }
+  return false;
 }
 
 void Store::purge_key(const std::string& primary_key) {
   Counters::add(counters_.purges);
   const Sequence sequence = birth_.fetch_add(1) + 1;
   const KeyHash hash = hash_of(primary_key);
-  {
-    MutexLock lock(fills_mutex_);
-    for (Fill* fill : fills_) {
-      if (fill->primary_hash() == hash) fill->purge();
-    }
+  // One step for whoever publishes a version that it read or was given before.
+  MutexLock lock(fills_mutex_);
+  for (Fill* fill : fills_) {
+    if (fill->primary_hash() == hash) fill->purge();
   }
   IndexHit hits[Index::kMaximumHits];
   const bool known = peek_head(hash, primary_key).get() != nullptr ||
@@ -410,6 +430,9 @@ Result<Ref<MemoryRecord>> Store::adopt(Bytes bytes, const KeyHash& hash, const s
     if (crc32c(part) != view.block_crc(block)) {
       return Status(Code::corrupt, "a body does not match its checksum");
     }
+  }
+  if (view.key.size() + view.meta.size() > Fill::kMaximumKeyAndHead) {
+    return Status(Code::corrupt, "a key and head longer than any that is stored");
   }
   if (view.header.kind != RecordKind::chunk && !decode_head(view.meta).ok()) {
     return Status(Code::corrupt, "a stored head does not decode");

@@ -103,6 +103,8 @@ class Store : public RefCounted<Store> {
   Status start_device(const StoreOptions& options);
   ReaderContext reader_context();
   static void relieve_fills(void* self);
+  // Whether the store still holds this version under its key, as far as memory and index tell.
+  bool is_current_locked(const MemoryRecord& record);
   static void head_read(void* context, Status status, Ref<MemoryRecord> record, const IndexHit& hit);
   static void chunk_read(void* context, Status status, Ref<MemoryRecord> record,
                          const IndexHit& hit);
@@ -121,6 +123,7 @@ class Store : public RefCounted<Store> {
   std::atomic<uint64_t> incarnation_{1};
   std::atomic<bool> closed_{false};
   Mutex close_mutex_;
+  // Guards fills_, and makes a purge one step for whoever publishes a version read or given before it.
   Mutex fills_mutex_;
   std::vector<Fill*> fills_;
 };

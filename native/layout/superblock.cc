@@ -115,7 +115,10 @@ Result<Superblock> decode_superblock(Bytes bytes) {
   superblock.feature_compatible = load_le<uint32_t>(bytes, 124);
   superblock.feature_read_only = load_le<uint32_t>(bytes, 128);
   superblock.feature_incompatible = load_le<uint32_t>(bytes, 132);
-  // This version defines no feature; unknown compatible ones may be ignored.
+  if (superblock.feature_incompatible == kFeatureFormatting) {
+    return Status(Code::corrupt, "the format of this store was interrupted; format it again");
+  }
+  // Unknown compatible features may be ignored.
   if (superblock.feature_incompatible != 0 || superblock.feature_read_only != 0) {
     return Status(Code::unsupported, "the store uses a feature that this version does not know");
   }

@@ -14,6 +14,9 @@ namespace millrace {
 inline constexpr uint16_t kFormatMajor = 1;
 inline constexpr uint16_t kFormatMinor = 0;
 
+// feature_incompatible: format began and has not ended. Nothing else on the device means anything then.
+inline constexpr uint32_t kFeatureFormatting = 1;
+
 using DeviceUuid = std::array<uint8_t, 16>;
 
 struct Superblock {

@@ -48,8 +48,8 @@ export interface ProxyOptions {
   readonly store?: 'none' | 'raw' | 'file' | 'off';
   /** Bytes of the raw file (256 MiB) or of the file tier. */
   readonly size?: number;
-  /** Laid over what the harness needs. */
-  readonly config?: ConfigInput;
+  /** Laid over what the harness needs; may depend on the origin's "host:port". */
+  readonly config?: (origin: string) => ConfigInput;
 }
 
 export interface Scene {
@@ -161,7 +161,7 @@ function configFor(options: ProxyOptions, address: string, disk: Disk | null): C
     index_memory_limit: 4 * mib,
     l1_cache_size_bytes: 24 * mib,
   };
-  return loadConfig({ input: { ...base, ...options.config }, env: {} }).config;
+  return loadConfig({ input: { ...base, ...options.config?.(address) }, env: {} }).config;
 }
 
 async function startOver(config: Config, disk: Disk | null, clock: Clock): Promise<Running> {

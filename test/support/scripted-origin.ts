@@ -185,7 +185,9 @@ class SocketReader {
 function replyOn(socket: Socket): Reply {
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
   const raw = async (bytes: string | Uint8Array) => {
-    if (socket.destroyed || socket.writableEnded) return;
+    // A script that goes on writing must come to a stop here, not spin.
+    if (socket.destroyed) return closed;
+    if (socket.writableEnded) return;
     const isRoomy = socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
     if (!isRoomy) await Promise.race([once(socket, 'drain').catch(() => {}), closed]);
   };

@@ -50,12 +50,12 @@ function takeTarget(exchange: Exchange): void {
     return;
   }
   if (target === '*' && exchange.method === 'OPTIONS') return;
-  const match = /^https?:\/\/([^/?#@]+)([^#]*)$/i.exec(target);
+  const match = /^https?:\/\/([^/?#@]+)([/?][^#]*)?$/i.exec(target);
   if (match === null) {
     throw new ClientError('CLIENT_BAD_REQUEST', 'the request target is neither a path nor a URL');
   }
   exchange.host = match[1]!;
-  const path = match[2]!;
+  const path = match[2] ?? '';
   exchange.target = path.startsWith('/') ? path : `/${path}`;
 }
 

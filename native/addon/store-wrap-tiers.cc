@@ -4,7 +4,6 @@
 #include "addon/arguments.h"
 #include "addon/lease-buffer.h"
 #include "addon/store-wrap.h"
-#include "base/crc32c.h"
 
 namespace millrace {
 
@@ -23,27 +22,11 @@ std::string hex_of(const KeyHash& hash) {
 std::vector<uint8_t> encode_for_file(const MemoryRecord& record) {
   RecordHeader header = record.header;
   header.segment_sequence = 1;
-  std::vector<uint32_t> crcs;
-  ByteCount in_block = 0;
-  uint32_t crc = 0;
-  for (const PageSpan& span : record.body) {
-    Bytes rest(span.data(), span.length);
-    while (!rest.empty()) {
-      const ByteCount room = kPageSize - in_block;
-      const Bytes part = rest.first(rest.size() < room ? rest.size() : room);
-      crc = crc32c(part, in_block == 0 ? 0 : crc);
-      in_block += part.size();
-      rest = rest.subspan(part.size());
-      if (in_block == kPageSize) {
-        crcs.push_back(crc);
-        in_block = 0;
-      }
-    }
-  }
-  if (in_block > 0) crcs.push_back(crc);
+  uint32_t crcs[kPagesPerChunk];
+  const uint32_t blocks = body_block_crcs(record.body, crcs);
   std::vector<uint8_t> out(record_body_distance(header));
   const Bytes key(reinterpret_cast<const uint8_t*>(record.key.data()), record.key.size());
-  encode_record_header(header, crcs, key, record.head_bytes(), out);
+  encode_record_header(header, std::span<const uint32_t>(crcs, blocks), key, record.head_bytes(), out);
   return out;
 }
 

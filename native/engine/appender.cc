@@ -9,7 +9,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "base/crc32c.h"
 #include "engine/aligned-buffer.h"
 
 namespace millrace {
@@ -20,29 +19,6 @@ uint64_t monotonic_ms() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
-}
-
-// CRC32C of each 64 KiB block of a body that lies in spans of any length.
-uint32_t block_crcs(const std::vector<PageSpan>& body, uint32_t* out) {
-  uint32_t blocks = 0;
-  ByteCount in_block = 0;
-  uint32_t crc = 0;
-  for (const PageSpan& span : body) {
-    Bytes rest(span.data(), span.length);
-    while (!rest.empty()) {
-      const ByteCount room = kPageSize - in_block;
-      const Bytes part = rest.first(rest.size() < room ? rest.size() : room);
-      crc = crc32c(part, in_block == 0 ? 0 : crc);
-      in_block += part.size();
-      rest = rest.subspan(part.size());
-      if (in_block == kPageSize) {
-        out[blocks++] = crc;
-        in_block = 0;
-      }
-    }
-  }
-  if (in_block > 0) out[blocks++] = crc;
-  return blocks;
 }
 
 }  // namespace
@@ -134,7 +110,7 @@ void Appender::append(const Ref<MemoryRecord>& record) {
   }
   header.segment_sequence = sequence_;
   uint32_t crcs[kPagesPerChunk];
-  const uint32_t blocks = block_crcs(record->body, crcs);
+  const uint32_t blocks = body_block_crcs(record->body, crcs);
   MR_ASSERT_OP(blocks, ==, body_block_count(header));
   const ByteCount distance = record_body_distance(header);
   scratch_.assign(distance, 0);

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "base/crc32c.h"
+
 namespace millrace {
 
 namespace {
@@ -39,6 +41,32 @@ std::vector<PageSpan> MemoryRecord::slice(ByteCount begin, ByteCount length) con
     if (position >= begin + length) break;
   }
   return out;
+}
+
+uint32_t body_block_crcs(const std::vector<PageSpan>& body,
+                         std::span<uint32_t, kPagesPerChunk> out) {
+  uint32_t blocks = 0;
+  ByteCount in_block = 0;
+  uint32_t crc = 0;
+  for (const PageSpan& span : body) {
+    Bytes rest(span.data(), span.length);
+    while (!rest.empty()) {
+      const ByteCount room = kPageSize - in_block;
+      const Bytes part = rest.first(rest.size() < room ? rest.size() : room);
+      crc = crc32c(part, in_block == 0 ? 0 : crc);
+      in_block += part.size();
+      rest = rest.subspan(part.size());
+      if (in_block < kPageSize) continue;
+      MR_ASSERT_OP(blocks, <, kPagesPerChunk);
+      out[blocks++] = crc;
+      in_block = 0;
+    }
+  }
+  if (in_block > 0) {
+    MR_ASSERT_OP(blocks, <, kPagesPerChunk);
+    out[blocks++] = crc;
+  }
+  return blocks;
 }
 
 Ref<MemoryRecord> copy_record(PagePool& pool, const RecordHeader& header, std::string key, Bytes head,

@@ -35,6 +35,10 @@ class MemoryRecord : public RefCounted<MemoryRecord> {
   ByteCount charge_ = 0;
 };
 
+// CRC32C of each 64 KiB block of a body, however it is spread over spans; returns their number.
+uint32_t body_block_crcs(const std::vector<PageSpan>& body,
+                         std::span<uint32_t, kPagesPerChunk> out);
+
 // A record whose head and body are copied into one cell where they fit half a page, or into pages of
 // their own; null when the pool has no room.
 Ref<MemoryRecord> copy_record(PagePool& pool, const RecordHeader& header, std::string key, Bytes head,

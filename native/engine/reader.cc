@@ -264,25 +264,12 @@ Status ReadOperation::verify_whole(Ref<MemoryRecord>* out) {
   }
   if (left > 0) return Status(Code::corrupt, "a record is longer than its index entry", 0, address_);
   if (!Index::is_verified(hit_.word)) {
-    ByteCount in_block = 0;
-    uint32_t block = 0;
-    uint32_t crc = 0;
-    bool good = true;
-    for (const PageSpan& span : record->body) {
-      Bytes rest(span.data(), span.length);
-      while (!rest.empty()) {
-        const ByteCount room = kPageSize - in_block;
-        const Bytes part = rest.first(rest.size() < room ? rest.size() : room);
-        crc = crc32c(part, in_block == 0 ? 0 : crc);
-        in_block += part.size();
-        rest = rest.subspan(part.size());
-        if (in_block == kPageSize) {
-          good = good && crc == view.block_crc(block++);
-          in_block = 0;
-        }
-      }
+    uint32_t crcs[kPagesPerChunk];
+    const uint32_t blocks = body_block_crcs(record->body, crcs);
+    bool good = blocks == body_block_count(view.header);
+    for (uint32_t block = 0; good && block < blocks; block++) {
+      good = crcs[block] == view.block_crc(block);
     }
-    if (in_block > 0) good = good && crc == view.block_crc(block);
     if (!good) return Status(Code::corrupt, "a body does not match its checksum", 0, address_);
     // Bytes from the aggregation buffers prove nothing about what the device will return later.
     if (from_device_) context_.index->mark_verified(hit_);

@@ -155,8 +155,8 @@ TEST_CASE("key: query rules choose what belongs to the key") {
 TEST_CASE("key: a rule's host replaces the request's") {
   KeyRules rules;
   rules.host = "Mirror.example.";
-  CHECK(key_of("http", "a.example:8080", "/x", rules) == "http://mirror.example/x");
-  CHECK(key_of("http", "b.example", "/x", rules) == "http://mirror.example/x");
+  CHECK(key_of("http", "a.example:8080", "/x", rules) == "http://cdn.example/x");
+  CHECK(key_of("http", "b.example", "/x", rules) == "http://cdn.example/x");
 }
 
 TEST_CASE("key: the length limit is exact") {

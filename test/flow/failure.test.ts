@@ -197,7 +197,7 @@ test('failure: a head without end is cut off', async (t) => {
 
 test('failure: responses before the final one leave no trace in it', async (t) => {
   const origin: Script = async (_request, reply) => {
-    await reply.raw('HTTP/1.1 100 Continue\r\nX-Early: 1\r\n\r\n');
+    await reply.raw('HTTP/1.1 102 Processing\r\nX-Early: 1\r\n\r\n');
     await reply.raw('HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nCache-Control: no-store\r\n\r\n');
     await reply.send({ fields: lifetime, body: 'final' });
   };

@@ -25,7 +25,7 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
 // The compiler's notes of its last run lie in dist too; they are of no use to anybody else.
 const allowed = [
   /^dist\/(?!\.tsbuildinfo$)/,
-  /^native\/(?!test\/|fuzz\/)/,
+  /^native\/(?!test\/|fuzz\/|bench\/)/,
   /^prebuilds\//,
   /^(README\.md|LICENSE|CHANGELOG\.md|package\.json|binding\.gyp)$/,
 ];

@@ -218,7 +218,7 @@ export const callRules: readonly CallRule[] = [
       // Not a member, not a declaration of Store::open, and with an argument.
       /(?<![\w:>.~]|Ref<Store>> )(?:::\s*)?\bopen\s*\(\s*[^)\s]/,
     ),
-    files: /^native\/(?!device\/|test\/|fuzz\/).*\.(cc|h)$/,
+    files: /^native\/(?!device\/|test\/|fuzz\/|bench\/).*\.(cc|h)$/,
     why: 'native/device is the only layer that touches the disk; the simulator replaces it',
     except: {},
   },
@@ -229,7 +229,7 @@ export const callRules: readonly CallRule[] = [
       /\bstd::(?:shared_ptr|make_shared|weak_ptr|async|future|promise)\b/,
       /<(?:thread|mutex|shared_mutex|condition_variable|future)>|(?<!\w)f?stat(?:64|at)?\s*\(/,
     ),
-    files: /^native\/(?!test\/|fuzz\/).*\.(cc|h)$/,
+    files: /^native\/(?!test\/|fuzz\/|bench\/).*\.(cc|h)$/,
     why: 'it needs newer symbols than GLIBC_2.28 or GLIBCXX_3.4.25; use base/sync.h, Ref and statx',
     except: {},
   },

@@ -19,6 +19,8 @@ export interface BodyStream {
 export interface BodySource {
   /** May be opened at any offset. Otherwise only once and from 0. */
   readonly isSeekable: boolean;
+  /** Out of the store: whether the bytes are there is known by reading them, at once. */
+  readonly isStored: boolean;
   /** Body bytes from `offset` on; `length` of them, or to the end where it is null. */
   open(offset: number, length: number | null): BodyStream;
   /** Not opened and not wanted. */
@@ -36,6 +38,7 @@ export function storedBody(
 ): BodySource {
   return {
     isSeekable: true,
+    isStored: true,
     open(offset, length) {
       const end = length === null ? bodyLength : offset + length;
       return new StoredStream(object, offset, end, resume, onMissing);
@@ -112,6 +115,7 @@ export function fillBody(share: FillShare, bodyLength: number | null, resume: Re
   };
   return {
     isSeekable: bodyLength !== null,
+    isStored: false,
     open(offset, length) {
       const end = length === null ? bodyLength : offset + length;
       return new FillStream(share.fill, offset, end, resume, drop);
@@ -185,6 +189,7 @@ class FillStream implements BodyStream {
 export function upstreamBody(body: UpstreamBody): BodySource {
   return {
     isSeekable: false,
+    isStored: false,
     open: () => new UpstreamStream(body),
     discard: () => body.abort(),
   };

@@ -91,7 +91,7 @@ const steps: Readonly<Record<Exclude<StepName, 'finish'>, StepRow>> = {
   fill: { run: fill, next: ['serve', 'fail'] },
   revalidate: { run: revalidate, next: ['serve', 'fail'] },
   pass: { run: pass, next: ['serve', 'fail'] },
-  serve: { run: serve, next: ['finish', 'fail'] },
+  serve: { run: serve, next: ['finish', 'fill', 'fail'] },
   fail: { run: fail, next: ['serve', 'finish'] },
 };
 

@@ -21,19 +21,26 @@ function inFlightLimit(exchange: Exchange): number {
   return Math.min(inFlightBytesMax, Math.max(inFlightBytesMin, share));
 }
 
-/** Bytes sent. Rejects with the error that broke the body, or CLIENT_ABORTED. */
+/**
+ * Bytes sent. Rejects with the error that broke the body, or CLIENT_ABORTED. `first` was read from the
+ * stream before, and is taken over; null: nothing was.
+ */
 export async function sendBody(
   exchange: Exchange,
   stream: BodyStream,
   length: number | null,
+  first: Lease[] | null,
 ): Promise<number> {
-  const sender = new Sender(exchange);
+  // A client that leaves while the origin is silent must not hold what the stream holds until it speaks.
+  const sender = new Sender(exchange, () => stream.close());
   // Head and first bytes go out together, unless the bytes are not there yet: then the head goes ahead.
   const headStart = setImmediate(() => exchange.response.flushHeaders());
   try {
     let sent = 0;
+    let given = first;
     while (length === null || sent < length) {
-      const leases = await stream.next();
+      const leases = given ?? (await nextOf(stream, sender));
+      given = null;
       if (leases === null) break;
       clearImmediate(headStart);
       sent += sender.write(leases);
@@ -47,8 +54,23 @@ export async function sendBody(
   }
 }
 
+async function nextOf(stream: BodyStream, sender: Sender): Promise<Lease[] | null> {
+  let leases: Lease[] | null;
+  sender.check();
+  try {
+    leases = await stream.next();
+  } catch (error) {
+    // What a stream says that was closed under way is of no interest.
+    sender.check();
+    throw error;
+  }
+  if (leases === null) sender.check();
+  return leases;
+}
+
 class Sender {
   readonly #exchange: Exchange;
+  readonly #onGone: () => void;
   readonly #open = new Set<Lease>();
   #inFlight = 0;
   #wake: (() => void) | null = null;
@@ -56,8 +78,9 @@ class Sender {
   #isDetached = false;
   readonly #unwatch: () => void;
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: Exchange, onGone: () => void) {
     this.#exchange = exchange;
+    this.#onGone = onGone;
     this.#isGone = isClientGone(exchange);
     this.#unwatch = onSocketClose(exchange.socket, () => this.#close());
   }
@@ -91,6 +114,11 @@ class Sender {
       });
       this.#wake = null;
     }
+    this.check();
+  }
+
+  /** Throws when nobody reads any more. */
+  check(): void {
     if (this.#isGone) throw new ClientError('CLIENT_ABORTED', 'the client closed the connection');
   }
 
@@ -103,12 +131,13 @@ class Sender {
   #close(): void {
     this.#isGone = true;
     for (const lease of this.#open) this.#give(lease);
+    if (!this.#isDetached) this.#onGone();
     this.#wake?.();
   }
 
   /** What is still being written is released by its callback or by the close that follows. */
   detach(): void {
+    this.#isDetached = true;
     if (this.#open.size === 0) this.#unwatch();
-    else this.#isDetached = true;
   }
 }

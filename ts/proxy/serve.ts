@@ -1,7 +1,7 @@
 // Step serve: the client's conditions and range against the answer, the head, then the body. From the
 // first byte of the head on there is no way back: what breaks now breaks the connection, visibly.
 
-import { ClientError, type MillraceError } from '../errors.js';
+import { ClientError, type MillraceError, StoreError } from '../errors.js';
 import { cacheStatus, xCache } from '../http/cache-status.js';
 import { notModified, notModifiedFields } from '../http/conditional.js';
 import { fieldLines, fieldValue, type RawFields } from '../http/fields.js';
@@ -9,7 +9,8 @@ import { ageMs } from '../http/freshness.js';
 import { withoutHopByHop } from '../http/hop-by-hop.js';
 import { chooseRange, contentRange, type RangeChoice, unsatisfiedRange } from '../http/range.js';
 import { appendVia } from '../http/via.js';
-import type { BodySource } from './body.js';
+import type { Lease } from '../store/contract.js';
+import type { BodySource, BodyStream } from './body.js';
 import type { Answer, Exchange, StepName } from './exchange.js';
 import { isClientGone } from './exchange.js';
 import { sendBody } from './send-body.js';
@@ -35,27 +36,51 @@ export async function serve(exchange: Exchange): Promise<StepName> {
     return 'finish';
   }
   const plan = planOf(exchange, answer);
-  count(exchange);
-  try {
-    writeHead(exchange, answer, plan);
-  } catch (error) {
-    answer.body?.discard();
-    throw error;
-  }
   if (plan.body === null) {
     answer.body?.discard();
+    count(exchange);
+    writeHead(exchange, answer, plan);
     exchange.response.end();
     return 'finish';
   }
-  await deliver(exchange, plan, plan.body);
+  const whole = plan.offset === 0 && plan.length === answer.bodyLength;
+  const stream = plan.body.open(plan.offset, whole ? null : plan.length);
+  let first: Lease[] | null = null;
+  try {
+    // Before the head is out, a part that is gone costs a hit; afterwards it would cost the answer.
+    if (plan.body.isStored) first = await stream.next();
+    count(exchange);
+    writeHead(exchange, answer, plan);
+  } catch (error) {
+    for (const lease of first ?? []) lease.release();
+    stream.close();
+    if (error instanceof StoreError) return fetchAgain(exchange);
+    throw error;
+  }
+  await deliver(exchange, plan, stream, first);
   return 'finish';
 }
 
-async function deliver(exchange: Exchange, plan: Plan, body: BodySource): Promise<void> {
-  const whole = plan.offset === 0 && plan.length === exchange.answer?.bodyLength;
-  const stream = body.open(plan.offset, whole ? null : plan.length);
+/** What was found cannot be read: as good as not stored. */
+function fetchAgain(exchange: Exchange): StepName {
+  exchange.stored?.close();
+  exchange.stored = null;
+  exchange.answer = null;
+  exchange.handling = { hit: false, forward: 'miss' };
+  if (exchange.directives.has('only-if-cached')) {
+    throw new ClientError('CLIENT_ONLY_IF_CACHED', 'the store cannot answer this request');
+  }
+  return 'fill';
+}
+
+async function deliver(
+  exchange: Exchange,
+  plan: Plan,
+  stream: BodyStream,
+  first: Lease[] | null,
+): Promise<void> {
   try {
-    const sent = await sendBody(exchange, stream, plan.length);
+    const sent = await sendBody(exchange, stream, plan.length, first);
     if (plan.length !== null && sent !== plan.length) {
       throw new Error(`the body ended after ${sent} of ${plan.length} bytes`);
     }

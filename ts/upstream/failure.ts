@@ -51,7 +51,10 @@ function classify(error: unknown, phase: FailurePhase): { code: ErrorCode; sente
     return { code: 'UPSTREAM_PROTOCOL', sentence: `could not be trusted or understood: ${said}` };
   }
   if (error instanceof errors.ResponseContentLengthMismatchError) {
-    return { code: 'UPSTREAM_TRUNCATED', sentence: 'sent another length than it announced' };
+    // Before the head is through, undici says this of a head that no parser can make sense of.
+    return phase === 'head'
+      ? { code: 'UPSTREAM_PROTOCOL', sentence: 'sent a head whose lengths contradict each other' }
+      : { code: 'UPSTREAM_TRUNCATED', sentence: 'sent another length than it announced' };
   }
   if (phase === 'body') {
     return { code: 'UPSTREAM_TRUNCATED', sentence: `broke off in the middle of a body (${said})` };

@@ -154,7 +154,7 @@ TEST_CASE("key: query rules choose what belongs to the key") {
 
 TEST_CASE("key: a rule's host replaces the request's") {
   KeyRules rules;
-  rules.host = "Mirror.example.";
+  rules.host = "Cdn.example.";
   CHECK(key_of("http", "a.example:8080", "/x", rules) == "http://cdn.example/x");
   CHECK(key_of("http", "b.example", "/x", rules) == "http://cdn.example/x");
 }

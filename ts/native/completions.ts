@@ -2,6 +2,7 @@
 // addon reports (token, code, value) words, many per call. One-shot operations hold the event loop
 // open while they run; standing handlers (wake-ups of followers and producers) do not.
 
+import { type FaultReport, faultChannel } from '../observe/channels.js';
 import { loadAddon } from './binding.js';
 import type { Addon } from './contract.js';
 
@@ -83,7 +84,14 @@ export class Completions {
       if (place?.handler === undefined || place.generation !== token >>> indexBits) continue;
       const handler = place.handler;
       if (place.isOnce) this.remove(token);
-      handler(reports[at + 1]!, reports[at + 2]!);
+      try {
+        handler(reports[at + 1]!, reports[at + 2]!);
+      } catch (error) {
+        // A bug of that handler; the others of its batch wait for their reports all the same.
+        const said = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        const report: FaultReport = { what: 'completion', url: '', error: said };
+        faultChannel.publish(report);
+      }
     }
   }
 }

@@ -193,11 +193,17 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   read(reader: BodyReader): void {
     this.#reader = reader;
     if (this.#ending !== null) this.#report(reader, this.#ending);
-    else this.#controller?.resume();
+    else this.resume();
   }
 
+  /**
+   * Goes on in a microtask: undici's parser may be running right now, for this or another connection, and
+   * does not take a resume from within one of its callbacks.
+   */
   resume(): void {
-    this.#controller?.resume();
+    queueMicrotask(() => {
+      if (!this.#isAborted && this.#ending === null) this.#controller?.resume();
+    });
   }
 
   abort(): void {

@@ -87,6 +87,16 @@ Napi::Value StoreWrap::fill_fail(Info info) {
   return info.Env().Undefined();
 }
 
+// fillPause(fill): FillPause, why the producer should pause right now.
+Napi::Value StoreWrap::fill_pause(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  millrace::Ref<Fill> keep_alive;
+  Fill* fill = fill_of(arguments, &keep_alive);
+  if (!arguments.ok() || fill == nullptr) return number(info, 0);
+  return number(info, static_cast<double>(fill->pause_reason()));
+}
+
 Napi::Value StoreWrap::fill_drop_laggards(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);

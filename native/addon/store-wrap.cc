@@ -14,6 +14,7 @@ Napi::Function StoreWrap::define(Napi::Env env) {
           InstanceMethod<&StoreWrap::find_variant>("findVariant"),
           InstanceMethod<&StoreWrap::head>("head"),
           InstanceMethod<&StoreWrap::read>("read"),
+          InstanceMethod<&StoreWrap::first_missing>("firstMissing"),
           InstanceMethod<&StoreWrap::take_pages>("takePages"),
           InstanceMethod<&StoreWrap::release>("release"),
           InstanceMethod<&StoreWrap::close_object>("closeObject"),
@@ -36,6 +37,7 @@ Napi::Function StoreWrap::define(Napi::Env env) {
           InstanceMethod<&StoreWrap::fill_append>("fillAppend"),
           InstanceMethod<&StoreWrap::fill_finish>("fillFinish"),
           InstanceMethod<&StoreWrap::fill_fail>("fillFail"),
+          InstanceMethod<&StoreWrap::fill_pause>("fillPause"),
           InstanceMethod<&StoreWrap::fill_drop_laggards>("fillDropLaggards"),
           InstanceMethod<&StoreWrap::fill_read>("fillRead"),
           InstanceMethod<&StoreWrap::close_fill>("closeFill"),
@@ -159,6 +161,20 @@ Napi::Value StoreWrap::read(Info info) {
   return read_range(info, token,
                     Store::BodyRange{header.hash, header.incarnation, header.object_length, offset,
                                      length});
+}
+
+// firstMissing(object, offset, length): first chunk that memory and index do not know, or -1.
+Napi::Value StoreWrap::first_missing(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  millrace::Ref<MemoryRecord> keep;
+  const MemoryRecord* record = object_of(arguments, &keep);
+  const uint64_t offset = arguments.whole();
+  const uint64_t length = arguments.whole();
+  if (!arguments.ok()) return Napi::Value();
+  if (record == nullptr) return number(info, 0);
+  const uint32_t chunk = session_->store().first_missing_chunk(*record, offset, length);
+  return number(info, chunk == Store::kNoChunk ? -1 : static_cast<double>(chunk));
 }
 
 // takePages(result): [lease, buffer, lease, buffer, ...]; the result handle is used up.

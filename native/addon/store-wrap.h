@@ -34,6 +34,7 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value find_variant(Info info);
   Napi::Value head(Info info);
   Napi::Value read(Info info);
+  Napi::Value first_missing(Info info);
   Napi::Value take_pages(Info info);
   Napi::Value release(Info info);
   Napi::Value close_object(Info info);
@@ -61,6 +62,7 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value fill_append(Info info);
   Napi::Value fill_finish(Info info);
   Napi::Value fill_fail(Info info);
+  Napi::Value fill_pause(Info info);
   Napi::Value fill_drop_laggards(Info info);
   Napi::Value fill_read(Info info);
   Napi::Value close_fill(Info info);

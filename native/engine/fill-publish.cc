@@ -51,6 +51,7 @@ void Fill::hand_over_locked(uint32_t chunk, ByteCount length) {
   const auto index = static_cast<size_t>(chunk - window_begin_ / kChunkSize);
   if (lost_.size() <= index) lost_.resize(index + 1, false);
   lost_[index] = !stored;
+  if (!stored) has_lost_chunk_ = true;
   handed_end_ = begin + length;
 }
 
@@ -96,7 +97,13 @@ void Fill::publish_head_locked() {
   header.meta_length = static_cast<uint32_t>(head.size());
   const Ref<MemoryRecord> record =
       copy_record(store_->pool(), header, head_.key, head, std::span<const Bytes>());
-  if (record) offer_locked(record);
+  if (!record) return;
+  // A head on the disk promises its chunks: with one of them dropped, the object lives in memory only.
+  if (has_lost_chunk_) {
+    store_->tier().publish(record);
+  } else {
+    offer_locked(record);
+  }
 }
 
 // The marker's incarnation is the lowest birth of a variant that it vouches for: variants of before a

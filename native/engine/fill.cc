@@ -189,6 +189,11 @@ void Fill::purge() {
   purged_ = true;
 }
 
+FillPause Fill::pause_reason() {
+  MutexLock lock(mutex_);
+  return pause_reason_locked();
+}
+
 FillState Fill::state() {
   MutexLock lock(mutex_);
   return state_;

@@ -79,6 +79,8 @@ class Fill : public RefCounted<Fill> {
   void purge();
 
   FillState state();
+  // Why the producer should pause right now; none once it may go on.
+  FillPause pause_reason();
   ByteCount produced();
   uint32_t follower_count();
   // Identity of the version that is being stored; valid after begin().
@@ -114,6 +116,7 @@ class Fill : public RefCounted<Fill> {
   bool has_strong_validator_ = false;
   bool purged_ = false;
   bool laggards_dropped_ = false;
+  bool has_lost_chunk_ = false;   // refused by the disk tier's queue: the object is not whole there
   bool paused_ = false;
   ByteCount produced_ = 0;
   ByteOffset window_begin_ = 0;   // multiple of kPageSize

@@ -70,6 +70,11 @@ class Store : public RefCounted<Store> {
   Found read_chunk(const BodyRange& range, std::vector<PageSpan>* spans, FindDone done,
                    void* context);
 
+  // First chunk of [offset, offset + length) of a head record that neither memory nor index knows, or
+  // kNoChunk. Says nothing about what the device will answer.
+  static constexpr uint32_t kNoChunk = ~uint32_t{0};
+  uint32_t first_missing_chunk(const MemoryRecord& record, ByteOffset offset, ByteCount length);
+
   Ref<Fill> begin_fill(std::string primary_key, Notice producer);
   // A 304: the same body under a new head. The record must be a single or head record of this store.
   Status refresh(const Ref<MemoryRecord>& record, Bytes head);

@@ -5,6 +5,9 @@
 /** Flat list name, value, name, value, ... as received; latin1 text, order and duplicates kept. */
 export type RawFields = readonly string[];
 
+const quote = 0x22;
+const comma = 0x2c;
+const backslash = 0x5c;
 const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** The values of every line of that name, in order. `name` is lower case; the lines may not be. */
@@ -21,8 +24,12 @@ export function fieldLines(fields: RawFields, name: string): string[] {
  * Set-Cookie.
  */
 export function fieldValue(fields: RawFields, name: string): string | undefined {
-  const lines = fieldLines(fields, name);
-  return lines.length === 0 ? undefined : lines.join(', ');
+  let value: string | undefined;
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (!isNamed(fields[i]!, name)) continue;
+    value = value === undefined ? fields[i + 1]! : `${value}, ${fields[i + 1]}`;
+  }
+  return value;
 }
 
 /**
@@ -35,13 +42,13 @@ export function listMembers(value: string): string[] {
   let start = 0;
   let isQuoted = false;
   for (let i = 0; i < value.length; i += 1) {
-    const character = value[i];
+    const code = value.charCodeAt(i);
     if (isQuoted) {
-      if (character === '\\') i += 1;
-      else if (character === '"') isQuoted = false;
-    } else if (character === '"') {
+      if (code === backslash) i += 1;
+      else if (code === quote) isQuoted = false;
+    } else if (code === quote) {
       isQuoted = true;
-    } else if (character === ',') {
+    } else if (code === comma) {
       pushTrimmed(members, value.slice(start, i));
       start = i + 1;
     }

@@ -126,7 +126,10 @@ export function judgeResponse(
     initialAgeMs,
     lifetimeMs: lifetime.ms,
     freshUntilMs,
-    ...limits,
+    staleWhileRevalidateUntilMs: limits.staleWhileRevalidateUntilMs,
+    staleIfErrorUntilMs: limits.staleIfErrorUntilMs,
+    mustRevalidate: limits.mustRevalidate,
+    noCache: limits.noCache,
     immutable: !lifetime.isOverridden && directives.allows('immutable'),
     hasSetCookie: subject.hasSetCookie,
     authorized: subject.authorized,
@@ -147,13 +150,20 @@ function chooseLifetime(
 ): Lifetime {
   const { defaultTtlMs } = policy;
   const isOverridden = policy.overrideOrigin && defaultTtlMs !== null;
-  const known = { explicitMs: explicitMs ?? 0, isOverridden, isHeuristic: false };
-  if (isOverridden) return { ...known, ms: defaultTtlMs, isAllowed: true };
-  if (explicitMs !== null) return { ...known, ms: explicitMs, isAllowed: true };
+  // Spelled out, not spread over a common part: copying number fields costs more than all the rest here.
+  const known = (ms: number, isAllowed: boolean, isHeuristic: boolean): Lifetime => ({
+    ms,
+    isAllowed,
+    explicitMs: explicitMs ?? 0,
+    isOverridden,
+    isHeuristic,
+  });
+  if (isOverridden) return known(defaultTtlMs, true, false);
+  if (explicitMs !== null) return known(explicitMs, true, false);
   const mayAssume = heuristicStatuses.has(subject.status) || subject.directives.allows('public');
-  if (!mayAssume) return { ...known, ms: 0, isAllowed: false };
-  if (defaultTtlMs !== null) return { ...known, ms: defaultTtlMs, isAllowed: true };
-  return { ...known, ms: heuristicMs, isAllowed: true, isHeuristic: true };
+  if (!mayAssume) return known(0, false, false);
+  if (defaultTtlMs !== null) return known(defaultTtlMs, true, false);
+  return known(heuristicMs, true, true);
 }
 
 type StaleLimits = Pick<

@@ -48,26 +48,37 @@ const guarded: ReadonlySet<string> = new Set([
   'via',
 ]);
 
+// Lengths that a hop-by-hop name has, as bits: most names are told by that, without a lower-case copy.
+const hopByHopLengths = [...hopByHop].reduce((bits, { length }) => bits | (1 << length), 0);
+
+function isHopByHop(name: string): boolean {
+  if (name.length > 31 || (hopByHopLengths & (1 << name.length)) === 0) return false;
+  return hopByHop.has(name.toLowerCase());
+}
+
 /** The fields that go on to the next hop or into the store, in order. */
 export function withoutHopByHop(fields: RawFields): string[] {
   const named = connectionOptions(fields);
   const kept: string[] = [];
   for (let i = 0; i + 1 < fields.length; i += 2) {
-    const name = fields[i]!.toLowerCase();
-    if (!hopByHop.has(name) && !named.has(name)) kept.push(fields[i]!, fields[i + 1]!);
+    const name = fields[i]!;
+    if (isHopByHop(name) || named?.has(name.toLowerCase())) continue;
+    kept.push(name, fields[i + 1]!);
   }
   return kept;
 }
 
 // Options are plain tokens, so quotes mean nothing here: splitting at every comma removes more, not
-// less.
-function connectionOptions(fields: RawFields): Set<string> {
-  const options = new Set<string>();
+// less. Null where Connection names no field that is taken out for its sake.
+function connectionOptions(fields: RawFields): Set<string> | null {
+  let options: Set<string> | null = null;
   for (const line of fieldLines(fields, 'connection')) {
     for (const member of line.split(',')) {
       const name = trimmed(member).toLowerCase();
       // Targeted fields (CDN-Cache-Control and its like) steer caching just as Cache-Control does.
-      if (!guarded.has(name) && !name.endsWith('-cache-control')) options.add(name);
+      if (guarded.has(name) || name.endsWith('-cache-control') || isHopByHop(name)) continue;
+      options ??= new Set();
+      options.add(name);
     }
   }
   return options;

@@ -28,6 +28,7 @@ export interface NativeStore {
   findVariant(token: number, marker: number, key: string): number;
   head(object: number): Buffer;
   read(token: number, object: number, offset: number, length: number): number;
+  firstMissing(object: number, offset: number, length: number): number;
   takePages(result: number): LeaseList | undefined;
   release(lease: number, buffer: Uint8Array): void;
   closeObject(object: number): void;
@@ -39,6 +40,7 @@ export interface NativeStore {
   fillAppend(fill: number, bytes: Uint8Array, from: number): number;
   fillFinish(fill: number): void;
   fillFail(fill: number): void;
+  fillPause(fill: number): number;
   fillDropLaggards(fill: number): void;
   fillRead(token: number, fill: number, offset: number, length: number): number;
   closeFill(fill: number): void;

@@ -21,6 +21,8 @@ export interface BodySource {
   readonly isSeekable: boolean;
   /** Out of the store: whether the bytes are there is known by reading them, at once. */
   readonly isStored: boolean;
+  /** False where a part of these bytes is known to be gone and cannot be had from elsewhere. */
+  covers(offset: number, length: number): boolean;
   /** Body bytes from `offset` on; `length` of them, or to the end where it is null. */
   open(offset: number, length: number | null): BodyStream;
   /** Not opened and not wanted. */
@@ -30,18 +32,25 @@ export interface BodySource {
 /** Fetches [offset, end) of the same version from the origin; null where it cannot be proved the same. */
 export type Resume = ((offset: number, end: number) => Promise<BodyStream>) | null;
 
-export function storedBody(
-  object: StoredObject,
-  bodyLength: number,
-  resume: Resume,
-  onMissing: () => void,
-): BodySource {
+export interface StoredBodyOptions {
+  readonly object: StoredObject;
+  readonly bodyLength: number;
+  readonly resume: Resume;
+  /** Called when a part turns out to be gone. */
+  readonly onMissing: () => void;
+  /** How much to ask for at once. A whole chunk, where it is allowed, comes back into memory. */
+  readonly readBytes: () => number;
+}
+
+export function storedBody(options: StoredBodyOptions): BodySource {
+  const { object, bodyLength, resume } = options;
   return {
     isSeekable: true,
     isStored: true,
+    covers: (offset, length) => resume !== null || object.covers(offset, length),
     open(offset, length) {
       const end = length === null ? bodyLength : offset + length;
-      return new StoredStream(object, offset, end, resume, onMissing);
+      return new StoredStream(options, offset, end);
     },
     discard() {},
   };
@@ -52,28 +61,24 @@ class StoredStream implements BodyStream {
   readonly #end: number;
   readonly #resume: Resume;
   readonly #onMissing: () => void;
+  readonly #readBytes: () => number;
   #offset: number;
   #rest: BodyStream | null = null;
 
-  constructor(
-    object: StoredObject,
-    offset: number,
-    end: number,
-    resume: Resume,
-    onMissing: () => void,
-  ) {
-    this.#object = object;
+  constructor(options: StoredBodyOptions, offset: number, end: number) {
+    this.#object = options.object;
     this.#offset = offset;
     this.#end = end;
-    this.#resume = resume;
-    this.#onMissing = onMissing;
+    this.#resume = options.resume;
+    this.#onMissing = options.onMissing;
+    this.#readBytes = options.readBytes;
   }
 
   async next(): Promise<Lease[] | null> {
     if (this.#rest !== null) return this.#rest.next();
     if (this.#offset >= this.#end) return null;
     try {
-      const wanted = Math.min(readBytes, this.#end - this.#offset);
+      const wanted = Math.min(this.#readBytes(), this.#end - this.#offset);
       const leases = await this.#object.read(this.#offset, wanted);
       for (const lease of leases) this.#offset += lease.bytes.length;
       return leases;
@@ -116,6 +121,7 @@ export function fillBody(share: FillShare, bodyLength: number | null, resume: Re
   return {
     isSeekable: bodyLength !== null,
     isStored: false,
+    covers: () => true,
     open(offset, length) {
       const end = length === null ? bodyLength : offset + length;
       return new FillStream(share.fill, offset, end, resume, drop);
@@ -190,6 +196,7 @@ export function upstreamBody(body: UpstreamBody): BodySource {
   return {
     isSeekable: false,
     isStored: false,
+    covers: () => true,
     open: () => new UpstreamStream(body),
     discard: () => body.abort(),
   };

@@ -15,7 +15,7 @@ const inFlightBytesMin = 64 * 1024;
 const inFlightShare = 1 / 4;
 
 /** Slow readers pin the pages in flight to them: with many clients each gets fewer, so that all move. */
-function inFlightLimit(exchange: Exchange): number {
+export function inFlightLimit(exchange: Exchange): number {
   const { config, counters } = exchange.services;
   const share = (config.memoryLimitBytes * inFlightShare) / Math.max(1, counters.exchangesOpen);
   return Math.min(inFlightBytesMax, Math.max(inFlightBytesMin, share));

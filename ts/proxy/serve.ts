@@ -48,7 +48,10 @@ export async function serve(exchange: Exchange): Promise<StepName> {
   let first: Lease[] | null = null;
   try {
     // Before the head is out, a part that is gone costs a hit; afterwards it would cost the answer.
-    if (plan.body.isStored) first = await stream.next();
+    if (plan.body.isStored) {
+      if (!plan.body.covers(plan.offset, plan.length ?? 0)) return abandonStored(exchange, stream);
+      first = await stream.next();
+    }
     count(exchange);
     writeHead(exchange, answer, plan);
   } catch (error) {
@@ -59,6 +62,13 @@ export async function serve(exchange: Exchange): Promise<StepName> {
   }
   await deliver(exchange, plan, stream, first);
   return 'finish';
+}
+
+/** A part further on is gone: what is left of the object is no use to anybody. */
+function abandonStored(exchange: Exchange, stream: BodyStream): StepName {
+  stream.close();
+  exchange.services.store?.purgeKey(exchange.key);
+  return fetchAgain(exchange);
 }
 
 /** What was found cannot be read: as good as not stored. */

@@ -9,13 +9,19 @@ import { type Head, headFlags } from '../store/entry.js';
 import { type Resume, storedBody, UpstreamStream } from './body.js';
 import type { Answer, Exchange } from './exchange.js';
 import { askOrigin } from './origin-request.js';
+import { inFlightLimit } from './send-body.js';
 
 export function answerFromStore(exchange: Exchange, object: StoredObject, head: Head): Answer {
   const bodyLength = head.bodyLength ?? 0;
   const { store } = exchange.services;
-  const body = storedBody(object, bodyLength, resumeOf(exchange, head), () =>
-    store?.purgeKey(exchange.key),
-  );
+  const body = storedBody({
+    object,
+    bodyLength,
+    resume: resumeOf(exchange, head),
+    onMissing: () => store?.purgeKey(exchange.key),
+    // Beside what is in flight: a whole chunk while the clients are not too many.
+    readBytes: () => 2 * inFlightLimit(exchange),
+  });
   return {
     status: head.status,
     reason: head.reason,

@@ -30,6 +30,8 @@ export interface StoredObject {
    * `STORE_CORRUPT_RECORD` where it does not match its checksum (the record is dropped), `STORE_IO`.
    */
   read(offset: number, length: number): Promise<Lease[]>;
+  /** False where a part of these body bytes is known to be gone. Asks no device. */
+  covers(offset: number, length: number): boolean;
   close(): void;
 }
 

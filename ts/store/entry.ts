@@ -17,7 +17,8 @@ export const headFlags = {
 
 const magic = 0x3148524d;
 const fixedSize = 128;
-const absent = 0xffff_ffff_ffff_ffffn;
+/** All eight bytes of a number that is absent. */
+const absentByte = 0xff;
 
 /** A stored head. Times are Unix time; `null` where the response had none. */
 export interface Head {
@@ -44,25 +45,42 @@ export interface Head {
 
 /** Bytes of the head. Throws RangeError when a section is too long for its length field. */
 export function encodeHead(head: Head): Buffer {
-  const etag = Buffer.from(head.etag, 'latin1');
-  const vary = Buffer.from(head.varyNames.map((name) => `${name}\0`).join(''), 'latin1');
-  let lines = '';
-  for (let i = 0; i + 1 < head.fields.length; i += 2) {
-    lines += `${head.fields[i]}: ${head.fields[i + 1]}\r\n`;
-  }
-  const fields = Buffer.from(lines, 'latin1');
-  const reason = Buffer.from(head.reason, 'latin1');
+  const { etag, reason } = head;
+  const vary = head.varyNames.map((name) => `${name}\0`).join('');
   if (etag.length > 0xffff || vary.length > 0xffff || reason.length > 0xffff) {
     throw new RangeError(
       'a stored head has an ETag, Vary or reason phrase of more than 65535 bytes',
     );
   }
+  let fields = '';
+  for (let i = 0; i + 1 < head.fields.length; i += 2) {
+    fields += `${head.fields[i]}: ${head.fields[i + 1]}\r\n`;
+  }
+  // Latin1: every character is one byte, so the lengths of the texts are those of the sections.
   const varyOffset = fixedSize + etag.length;
-  const tagsOffset = (varyOffset + vary.length + 7) & ~7;
-  const fieldsOffset = tagsOffset;
+  const fieldsOffset = (varyOffset + vary.length + 7) & ~7;
+  const padding = '\0'.repeat(fieldsOffset - varyOffset - vary.length);
   const reasonOffset = fieldsOffset + fields.length;
   const total = reasonOffset + reason.length;
   const out = Buffer.alloc(total);
+  writeNumbers(out, head);
+  out.writeUInt32LE(etag.length === 0 ? 0 : fixedSize, 72);
+  out.writeUInt16LE(etag.length, 76);
+  out.writeUInt16LE(reason.length, 78);
+  out.writeUInt32LE(varyOffset, 80);
+  out.writeUInt16LE(vary.length, 84);
+  out.writeUInt16LE(0, 86);
+  out.writeUInt32LE(fieldsOffset, 88);
+  out.writeUInt32LE(fieldsOffset, 92);
+  out.writeUInt32LE(fields.length, 96);
+  out.writeUInt32LE(reasonOffset, 100);
+  out.writeUInt32LE(total, 104);
+  // One write for all sections: each crossing into the runtime costs more than the bytes do.
+  out.write(etag + vary + padding + fields + reason, fixedSize, 'latin1');
+  return out;
+}
+
+function writeNumbers(out: Buffer, head: Head): void {
   out.writeUInt32LE(magic, 0);
   out.writeUInt16LE(head.status, 4);
   out.writeUInt16LE(head.flags, 6);
@@ -74,22 +92,6 @@ export function encodeHead(head: Head): Buffer {
   writeOptional(out, 48, head.bodyLength);
   writeOptional(out, 56, head.lastModifiedS);
   writeMillis(out, 64, head.dateS);
-  out.writeUInt32LE(etag.length === 0 ? 0 : fixedSize, 72);
-  out.writeUInt16LE(etag.length, 76);
-  out.writeUInt16LE(reason.length, 78);
-  out.writeUInt32LE(varyOffset, 80);
-  out.writeUInt16LE(vary.length, 84);
-  out.writeUInt16LE(0, 86);
-  out.writeUInt32LE(tagsOffset, 88);
-  out.writeUInt32LE(fieldsOffset, 92);
-  out.writeUInt32LE(fields.length, 96);
-  out.writeUInt32LE(reasonOffset, 100);
-  out.writeUInt32LE(total, 104);
-  etag.copy(out, fixedSize);
-  vary.copy(out, varyOffset);
-  fields.copy(out, fieldsOffset);
-  reason.copy(out, reasonOffset);
-  return out;
 }
 
 /** Reads a head that native code has checked. Throws RangeError on anything that it would have refused. */
@@ -97,11 +99,11 @@ export function decodeHead(bytes: Buffer): Head {
   if (bytes.length < fixedSize || bytes.readUInt32LE(0) !== magic) {
     throw new RangeError('not a stored head');
   }
-  const etagOffset = bytes.readUInt32LE(72);
-  const varyOffset = bytes.readUInt32LE(80);
-  const vary = bytes.toString('latin1', varyOffset, varyOffset + bytes.readUInt16LE(84));
-  const fieldsOffset = bytes.readUInt32LE(92);
-  const reasonOffset = bytes.readUInt32LE(100);
+  // Converted once, cut as text: a hit decodes a head, and each conversion is a call into the runtime.
+  const text = bytes.toString('latin1', fixedSize);
+  const section = (offset: number, length: number): string =>
+    text.slice(Math.max(0, offset - fixedSize), Math.max(0, offset - fixedSize + length));
+  const vary = section(bytes.readUInt32LE(80), bytes.readUInt16LE(84));
   return {
     status: bytes.readUInt16LE(4),
     flags: bytes.readUInt16LE(6),
@@ -113,12 +115,10 @@ export function decodeHead(bytes: Buffer): Head {
     bodyLength: readOptional(bytes, 48),
     lastModifiedS: readOptional(bytes, 56),
     dateS: readMillis(bytes, 64),
-    etag: bytes.toString('latin1', etagOffset, etagOffset + bytes.readUInt16LE(76)),
+    etag: section(bytes.readUInt32LE(72), bytes.readUInt16LE(76)),
     varyNames: vary === '' ? [] : vary.slice(0, -1).split('\0'),
-    fields: splitFieldBlock(
-      bytes.toString('latin1', fieldsOffset, fieldsOffset + bytes.readUInt32LE(96)),
-    ),
-    reason: bytes.toString('latin1', reasonOffset, reasonOffset + bytes.readUInt16LE(78)),
+    fields: splitFieldBlock(section(bytes.readUInt32LE(92), bytes.readUInt32LE(96))),
+    reason: section(bytes.readUInt32LE(100), bytes.readUInt16LE(78)),
   };
 }
 
@@ -146,7 +146,7 @@ function readMillis(bytes: Buffer, offset: number): number {
 }
 
 function writeOptional(out: Buffer, offset: number, value: number | null): void {
-  if (value === null || value < 0) out.writeBigUInt64LE(absent, offset);
+  if (value === null || value < 0) out.fill(absentByte, offset, offset + 8);
   else writeMillis(out, offset, value);
 }
 

@@ -89,10 +89,7 @@ export class NativeFill implements Fill {
     const pause = (result % 16) >> 1;
     this.produced += accepted;
     if (accepted < bytes.length) this.#rest = bytes.subarray(accepted);
-    if (pause === pauseLaggard && this.#graceTimer === null) {
-      this.#graceTimer = setTimeout(() => this.#dropLaggards(), this.#options.followerGraceMs);
-      this.#graceTimer.unref();
-    }
+    if (pause !== pauseNone) this.#startGrace();
     this.#isPaused = pause !== pauseNone;
     if (result % 2 === 1) {
       // A pause may end in here, before the producer has heard of it: then there was none.
@@ -103,9 +100,19 @@ export class NativeFill implements Fill {
     return !this.#isPaused;
   }
 
-  #dropLaggards(): void {
+  /** A pause for another reason may become one for a laggard's sake: nobody says so, it is looked up. */
+  #startGrace(): void {
+    if (this.#graceTimer !== null) return;
+    this.#graceTimer = setTimeout(() => this.#endGrace(), this.#options.followerGraceMs);
+    this.#graceTimer.unref();
+  }
+
+  #endGrace(): void {
     this.#graceTimer = null;
-    if (!this.#closed) this.#options.native.fillDropLaggards(this.#handle);
+    if (this.#closed || !this.#isPaused) return;
+    const { native } = this.#options;
+    if (native.fillPause(this.#handle) === pauseLaggard) native.fillDropLaggards(this.#handle);
+    this.#startGrace();
   }
 
   #resume(): void {

@@ -172,9 +172,10 @@ class NativeCacheStore implements CacheStore {
   }
 
   #objectOf(handle: number, key: string, tier: Tier): NativeObject {
-    return new NativeObject(this.#native, handle, key, tier, (offset, length) =>
-      this.#readObject(handle, offset, length),
-    );
+    return new NativeObject(this.#native, handle, key, tier, {
+      read: (offset, length) => this.#readObject(handle, offset, length),
+      covers: (offset, length) => this.#covers(handle, offset, length),
+    });
   }
 
   async #readObject(handle: number, offset: number, length: number): Promise<Lease[]> {
@@ -186,6 +187,18 @@ class NativeCacheStore implements CacheStore {
     const outside = await this.#readOutside(handle, noHandle, offset, length);
     if (outside !== null) return outside;
     throw storeErrorOf(1, `byte ${offset} of a stored object is not in the store any more`);
+  }
+
+  #covers(object: number, offset: number, length: number): boolean {
+    const end = offset + length;
+    for (let from = offset; from < end; ) {
+      const chunk = this.#native.firstMissing(object, from, end - from);
+      if (chunk < 0) return true;
+      const name = this.#native.chunkName(object, noHandle, chunk);
+      if (this.#files === null || name === undefined || !this.#files.has(name)) return false;
+      from = (chunk + 1) * chunkSize;
+    }
+    return true;
   }
 
   async #readOutside(
@@ -292,32 +305,32 @@ function capacityOf(native: NativeStore, options: StoreOptions): number {
   }
 }
 
+type ObjectBody = Pick<StoredObject, 'read' | 'covers'>;
+
 class NativeObject implements StoredObject {
   readonly handle: number;
   readonly key: string;
   readonly head: Head;
   readonly tier: Tier;
   readonly #native: NativeStore;
-  readonly #read: (offset: number, length: number) => Promise<Lease[]>;
+  readonly #body: ObjectBody;
   #closed = false;
 
-  constructor(
-    native: NativeStore,
-    handle: number,
-    key: string,
-    tier: Tier,
-    read: (offset: number, length: number) => Promise<Lease[]>,
-  ) {
+  constructor(native: NativeStore, handle: number, key: string, tier: Tier, body: ObjectBody) {
     this.#native = native;
     this.handle = handle;
     this.key = key;
     this.head = decodeHead(native.head(handle));
     this.tier = tier;
-    this.#read = read;
+    this.#body = body;
   }
 
   read(offset: number, length: number): Promise<Lease[]> {
-    return this.#read(offset, length);
+    return this.#body.read(offset, length);
+  }
+
+  covers(offset: number, length: number): boolean {
+    return this.#body.covers(offset, length);
   }
 
   close(): void {

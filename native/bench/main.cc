@@ -1,0 +1,45 @@
+// The native micro benchmarks' command line: millrace-bench PART [--directory PATH] [--quick]. Prints one
+// JSON line per measurement; started by bench/micro/native.ts, and by hand where perf is to look at one.
+#include <cstdio>
+#include <cstring>
+
+#include "bench/bench.h"
+
+namespace {
+
+constexpr int kBadUse = 2;
+
+int usage() {
+  std::fprintf(stderr,
+               "usage: millrace-bench device|index|hash|store [--directory PATH] [--quick]\n");
+  return kBadUse;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  millrace::bench::Options options;
+  for (int i = 1; i < count; i++) {
+    if (std::strcmp(arguments[i], "--quick") == 0) {
+      options.quick = true;
+    } else if (std::strcmp(arguments[i], "--directory") == 0 && i + 1 < count) {
+      options.directory = arguments[++i];
+    } else if (options.part.empty() && arguments[i][0] != '-') {
+      options.part = arguments[i];
+    } else {
+      return usage();
+    }
+  }
+  if (options.part == "device" && !options.directory.empty()) {
+    millrace::bench::bench_device(options);
+  } else if (options.part == "index") {
+    millrace::bench::bench_index(options);
+  } else if (options.part == "hash") {
+    millrace::bench::bench_hash(options);
+  } else if (options.part == "store") {
+    millrace::bench::bench_store(options);
+  } else {
+    return usage();
+  }
+  return 0;
+}

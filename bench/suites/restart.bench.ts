@@ -67,9 +67,9 @@ export const restartSuite: Suite = {
   name: 'restart',
   title: 'After kill -9',
   about:
-    'Objects of 16 KiB are stored, the proxy comes to rest for two seconds, is killed with SIGKILL and ' +
-    'started again over the same disk. Ready is the time from the start of the process until it takes a connection; kept is ' +
-    'the share of the objects that it then serves without asking the origin. Each round stores objects ' +
-    'of its own, so the cache grows with the rounds.',
+    'Objects of 16 KiB are stored, the proxy comes to rest for two seconds, is killed with SIGKILL ' +
+    'and started again over the same disk. Ready is the time from the start of the process until it ' +
+    'takes a connection; kept is the share of the objects that it then serves without asking the ' +
+    'origin. Each round stores objects of its own, so the cache grows with the rounds.',
   run,
 };

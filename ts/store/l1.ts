@@ -47,7 +47,10 @@ export class L1Policy {
   readonly #counted: Uint32Array;
   readonly #small: Queue = { head: none, tail: none, bytes: 0 };
   readonly #main: Queue = { head: none, tail: none, bytes: 0 };
-  readonly #ghosts = new Set<number>();
+  /** Hash to its place in the ring; a place whose hash came back or moved on is passed over. */
+  readonly #ghosts = new Map<number, number>();
+  readonly #ghostRing: Uint32Array;
+  #ghostNext = 0;
   #records = 0;
 
   constructor(views: SlotViews) {
@@ -58,6 +61,7 @@ export class L1Policy {
     this.#queueOf = new Uint8Array(slots);
     this.#generations = new Uint32Array(slots);
     this.#counted = new Uint32Array(slots);
+    this.#ghostRing = new Uint32Array(slots);
   }
 
   /** Bytes of the records that the policy knows of. */
@@ -132,13 +136,14 @@ export class L1Policy {
   }
 
   #remember(hash: number): void {
-    this.#ghosts.delete(hash);
-    this.#ghosts.add(hash);
-    // As many as there are slots: the paper's "as many as main holds", without its lower end.
-    if (this.#ghosts.size > this.#queueOf.length) {
-      const oldest = this.#ghosts.values().next();
-      if (!oldest.done) this.#ghosts.delete(oldest.value);
-    }
+    // As many as there are slots: the paper's "as many as main holds", without its lower end. A ring says
+    // which is the oldest: asking a Set for its first member walks over everything deleted before it.
+    const place = this.#ghostNext;
+    this.#ghostNext = (place + 1) % this.#ghostRing.length;
+    const oldest = this.#ghostRing[place]!;
+    if (this.#ghosts.get(oldest) === place) this.#ghosts.delete(oldest);
+    this.#ghostRing[place] = hash;
+    this.#ghosts.set(hash, place);
   }
 
   #push(slot: number, where: number): void {

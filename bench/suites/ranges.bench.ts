@@ -94,7 +94,7 @@ async function hot(bench: Bench, object: ObjectOnTrial, title: string): Promise<
 async function cold(bench: Bench, object: ObjectOnTrial, title: string): Promise<void> {
   const { context } = bench;
   const all = [millrace(), nginx, nginxSlice, trafficServer];
-  const subjects = await bench.startAll(context.quick ? [millrace()] : all, {
+  const subjects = await bench.startAll(all, {
     memoryBytes: 16 * mib,
     diskBytes: 2 * object.size + 256 * mib,
   });
@@ -116,7 +116,7 @@ async function cold(bench: Bench, object: ObjectOnTrial, title: string): Promise
 
 async function disk(bench: Bench, title: string): Promise<void> {
   const { context, directory, scope, rows } = bench;
-  if (context.quick || !context.wantsRival(fioRival)) return;
+  if (!context.wantsRival(fioRival)) return;
   const why = missingFio();
   if (why !== null) {
     context.skip('fio', why);
@@ -143,6 +143,7 @@ async function run(context: SuiteContext): Promise<void> {
     const object = { path: freshPath(size), size };
     const what = `64 KiB of ${size / mib} MiB`;
     await hot(bench, object, `${what}, from memory`);
+    if (context.quick) return;
     await cold(bench, object, `${what}, from disk`);
     await disk(bench, `${what}, from disk`);
   });

@@ -15,11 +15,6 @@ function mayPin(): boolean {
   return canPin;
 }
 
-/** What every result says about it. */
-export function coresNote(): string {
-  return mayPin() ? 'the proxy on one core, origin and client on the others' : 'cores are shared';
-}
-
 /** Words to put before a command. */
 export function pinWords(cores: 'subject' | 'others'): string[] {
   return mayPin() ? ['taskset', '-c', lists[cores]] : [];

@@ -79,8 +79,8 @@ export async function runWrk(load: Load, directory: string, scope: Scope): Promi
   return parseReport(text);
 }
 
-/** Exported for its test. Throws where there were errors: a rate of failures is no rate. */
-export function parseReport(text: string): LoadReport {
+/** Throws where there were errors: a rate of failures is no rate. */
+function parseReport(text: string): LoadReport {
   const figures = /^REPORT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)$/m.exec(text)?.slice(1).map(Number);
   if (figures === undefined) throw new InternalError('INTERNAL', `wrk failed: ${text.trim()}`);
   const [requests = 0, bytes = 0, durationUs = 0, p50 = 0, p99 = 0, errors = 0] = figures;

@@ -2,35 +2,9 @@
 // Hits are lost, requests and bytes never are.
 #include "engine/store.h"
 #include "layout/segment.h"
-#include "test/support.h"
+#include "test/stored-objects.h"
 
 namespace millrace::test {
-
-namespace {
-
-std::string key_for(uint64_t number) { return "http://h/f" + std::to_string(number); }
-
-// hit with the right bytes, or a miss; anything else fails the test.
-bool is_right_or_miss(Store& store, const std::string& key, Bytes expected) {
-  const Lookup lookup = find(store, key);
-  if (lookup.found != Found::hit) return false;
-  std::vector<uint8_t> got;
-  if (!body_of(store, lookup.record, &got)) return false;
-  INFO("key ", key);
-  REQUIRE(got.size() == expected.size());
-  REQUIRE(same_bytes(got, expected));
-  return true;
-}
-
-// A disk with `count` objects of this size, cleanly closed.
-DiskImage disk_with(uint64_t count, size_t size) {
-  TestStore store(formatted_disk());
-  for (uint64_t i = 0; i < count; i++) put(*store.store, key_for(i), body_for("f", i, size));
-  store->close();
-  return store.device->snapshot();
-}
-
-}  // namespace
 
 TEST_CASE("store faults: a read error is a miss and the record stays for a later try") {
   TestStore store(disk_with(3, 100000));

@@ -99,6 +99,10 @@ test('calls: every pattern finds what it forbids', (t) => {
       'native/engine/a.cc',
       ['std::thread t;', '#include <mutex>', 'fstat(fd, &s);', 'std::shared_ptr<int> p;'],
     ],
+    'a clock, thread or random source past base': [
+      'native/engine/a.cc',
+      ['clock_gettime(CLOCK_REALTIME, &now);', 'pthread_self();', '#include <signal.h>'],
+    ],
   };
   t.deepEqual(Object.keys(examples).sort(), callRules.map(({ what }) => what).sort());
   for (const [what, [path, lines]] of Object.entries(examples)) {

@@ -1,15 +1,11 @@
 // Threads for blocking work. See tasks.h.
 #include "addon/tasks.h"
 
-#include <signal.h>
-
 namespace millrace {
 
 void* Tasks::run_thread(void* argument) {
   auto* running = static_cast<Running*>(argument);
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  name_this_thread("millrace-task");
   const Code code = running->task->run();
   running->completions->post(Completion{running->token, code, 0});
   running->done.store(true, std::memory_order_release);

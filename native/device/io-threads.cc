@@ -88,6 +88,7 @@ void IoThreads::close() {
 }
 
 void* IoThreads::run_thread(void* self) {
+  name_this_thread("millrace-io");
   static_cast<IoThreads*>(self)->run();
   return nullptr;
 }

@@ -2,6 +2,7 @@
 // after a write error, and zeroing the next one ahead in files that format did not zero.
 #include <cstring>
 
+#include "base/clock.h"
 #include "engine/aligned-buffer.h"
 #include "engine/appender.h"
 #include "engine/reclaimer.h"
@@ -30,7 +31,7 @@ bool Appender::open_segment() {
     is_open_ = true;
     head_ = 0;
     footer_ = SegmentFooter{};
-    footer_.header = SegmentHeader{segment_, sequence_, options_.uuid, options_.wall_clock_ms()};
+    footer_.header = SegmentHeader{segment_, sequence_, options_.uuid, wall_clock_ms()};
     uint8_t header[kSegmentHeaderSize];
     encode_segment_header(footer_.header, header);
     copy_in(0, header);

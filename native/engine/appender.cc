@@ -2,26 +2,13 @@
 // appender-segments.cc.
 #include "engine/appender.h"
 
-#include <pthread.h>
-#include <signal.h>
-#include <time.h>
-
 #include <cstdlib>
 #include <cstring>
 
+#include "base/clock.h"
 #include "engine/aligned-buffer.h"
 
 namespace millrace {
-
-namespace {
-
-uint64_t monotonic_ms() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
-}
-
-}  // namespace
 
 Appender::Appender(Device& device, Ring& ring, Index& index, Staging& staging, Counters& counters,
                    const AppenderOptions& options)
@@ -61,12 +48,7 @@ void Appender::stop() {
 }
 
 void* Appender::run_thread(void* self) {
-#ifdef __linux__
-  pthread_setname_np(pthread_self(), "millrace-append");
-#endif
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  name_this_thread("millrace-append");
   static_cast<Appender*>(self)->run();
   return nullptr;
 }

@@ -24,7 +24,6 @@ struct AppenderOptions {
   SegmentId first_segment = 0;      // where to open the first segment
   Sequence next_sequence = 1;       // of that segment
   bool zero_ahead = false;          // the file was not zeroed at format
-  uint64_t (*wall_clock_ms)() = nullptr;
 };
 
 // How far the device has everything, in an order that never steps back.

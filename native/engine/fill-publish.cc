@@ -2,6 +2,7 @@
 // that names the Vary fields of a primary key.
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/endian.h"
 #include "engine/fill.h"
 #include "engine/store.h"
@@ -20,7 +21,7 @@ RecordHeader Fill::header_of(RecordKind kind) const {
   header.hash = hash_;
   header.incarnation = incarnation_;
   header.object_length = head_.body_length;
-  header.created_ms = store_->wall_clock_ms();
+  header.created_ms = wall_clock_ms();
   return header;
 }
 

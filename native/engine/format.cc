@@ -1,8 +1,7 @@
 // The format command's work. See format.h.
 #include "engine/format.h"
 
-#include <time.h>
-
+#include "base/clock.h"
 #include "base/random.h"
 #include "device/posix-device.h"
 #include "engine/aligned-buffer.h"
@@ -30,10 +29,7 @@ Status format_device(Device& device, const FormatOptions& options, FormatReport*
   // Above the old ones: a copy that cannot be written now must not win later.
   superblock.superblock_sequence = existing.ok() ? existing.value().superblock_sequence + 1 : 1;
   superblock.lazy_zero = !options.zero_fill;
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  superblock.created_ms =
-      static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+  superblock.created_ms = wall_clock_ms();
   Status status = fill_random(superblock.uuid);
   if (status.ok()) status = fill_random(superblock.hash_key);
   if (!status.ok()) return status;

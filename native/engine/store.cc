@@ -2,11 +2,10 @@
 // store-read.cc.
 #include "engine/store.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/endian.h"
 #include "engine/recovery.h"
@@ -32,18 +31,6 @@ constexpr uint32_t kLifeShift = 28;
 
 // A mean record below this size would leave the index full before the device is; then it overwrites.
 constexpr ByteCount kSmallestMeanRecord = 4 * kKiB;
-
-uint64_t clock_ms() {
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
-}
-
-uint64_t monotonic_ms() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
-}
 
 ByteCount staging_limit(ByteCount memory_limit) {
   return std::clamp(memory_limit / kStagingShare, kMinimumStaging, kMaximumStaging);
@@ -120,7 +107,6 @@ Status Store::start_device(const StoreOptions& options) {
   append.next_sequence =
       std::max(recovered.next_sequence, superblock_.superblock_sequence << kLifeShift);
   append.zero_ahead = superblock_.lazy_zero;
-  append.wall_clock_ms = &clock_ms;
   appender_ = std::make_unique<Appender>(*device_, *ring_, *index_, *staging_, counters_, append);
   appender_->start();
   Counters::add(counters_.recovery_ms, monotonic_ms() - started);
@@ -145,8 +131,6 @@ void Store::close() {
     device_->close();
   }
 }
-
-uint64_t Store::wall_clock_ms() const { return clock_ms(); }
 
 KeyHash Store::hash_of(std::string_view key) const {
   return siphash_128(hash_key_, Bytes(reinterpret_cast<const uint8_t*>(key.data()), key.size()));
@@ -251,7 +235,7 @@ void Store::purge_key(const std::string& primary_key) {
   header.birth = sequence;
   header.hash = hash;
   header.object_length = 0;
-  header.created_ms = clock_ms();
+  header.created_ms = wall_clock_ms();
   header.key_length = static_cast<uint32_t>(primary_key.size());
   const Ref<MemoryRecord> tombstone =
       copy_record(*pool_, header, primary_key, Bytes(), std::span<const Bytes>());

@@ -92,7 +92,6 @@ class Store : public RefCounted<Store> {
   bool offer(const Ref<MemoryRecord>& record);
   bool disk_backlogged() const { return staging_ && staging_->backlogged(); }
   uint64_t next_incarnation() { return incarnation_.fetch_add(1, std::memory_order_relaxed); }
-  uint64_t wall_clock_ms() const;
   void forget_fill(Fill* fill);
 
   const DeviceFacts* device_facts() const { return device_ ? &device_->facts() : nullptr; }

@@ -229,8 +229,18 @@ export const callRules: readonly CallRule[] = [
       /\bstd::(?:shared_ptr|make_shared|weak_ptr|async|future|promise)\b/,
       /<(?:thread|mutex|shared_mutex|condition_variable|future)>|(?<!\w)f?stat(?:64|at)?\s*\(/,
     ),
-    files: /^native\/(?!test\/|fuzz\/|bench\/).*\.(cc|h)$/,
+    files: /^native\/(?!test\/|fuzz\/|bench\/|sim\/).*\.(cc|h)$/,
     why: 'it needs newer symbols than GLIBC_2.28 or GLIBCXX_3.4.25; use base/sync.h, Ref and statx',
+    except: {},
+  },
+  {
+    what: 'a clock, thread or random source past base',
+    pattern: anyOf(
+      /\b(?:clock_gettime|gettimeofday|nanosleep|usleep|sched_yield|getrandom|timespec_get)\s*\(/,
+      /\bpthread_\w+\s*\(|\bstd::(?:chrono|random_device)\b|<(?:pthread|signal)\.h>/,
+    ),
+    files: /^native\/(?!base\/|test\/|fuzz\/|bench\/|sim\/).*\.(cc|h)$/,
+    why: 'base/clock.h, base/sync.h and base/random.h are what the simulator replaces',
     except: {},
   },
 ];

@@ -197,7 +197,7 @@ Napi::Value take_store(const Napi::CallbackInfo& info) {
       new Session(std::move(task->outcome.store), environment.completions));
   environment.sessions.push_back(session);
   const Napi::Object object = environment.store_constructor.New({});
-  StoreWrap::Unwrap(object)->attach(session);
+  StoreWrap::Unwrap(object)->attach(session, object);
   // The session's place in the list is how closeStore finds it again.
   object.Set("session", Napi::Number::New(
                             info.Env(), static_cast<double>(environment.sessions.size() - 1)));

@@ -105,17 +105,19 @@ std::string Arguments::utf8() {
   return value.As<Napi::String>().Utf8Value();
 }
 
-Bytes Arguments::bytes() {
+MutableBytes Arguments::writable_bytes() {
   const Napi::Value value = next();
-  if (!ok_) return Bytes();
+  if (!ok_) return MutableBytes();
   if (!value.IsTypedArray() ||
       value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
     fail("a Uint8Array");
-    return Bytes();
+    return MutableBytes();
   }
-  const auto array = value.As<Napi::Uint8Array>();
-  return Bytes(array.Data(), array.ByteLength());
+  auto array = value.As<Napi::Uint8Array>();
+  return MutableBytes(array.Data(), array.ByteLength());
 }
+
+Bytes Arguments::bytes() { return writable_bytes(); }
 
 Napi::Error error_of(Napi::Env env, const Status& status, const std::string& detail) {
   std::string message = detail.empty() ? std::string(status.message()) : detail;

@@ -36,6 +36,8 @@ class Arguments {
   std::string utf8();
   // Contents of a Buffer or Uint8Array; valid during the call only.
   Bytes bytes();
+  // The same, to be written to.
+  MutableBytes writable_bytes();
   Napi::Value next();
 
  private:

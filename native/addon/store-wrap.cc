@@ -1,6 +1,8 @@
 // Store methods: find, read, leases, refresh, purge. See store-wrap.h.
 #include "addon/store-wrap.h"
 
+#include <cstring>
+
 #include "addon/arguments.h"
 #include "addon/lease-buffer.h"
 
@@ -10,6 +12,10 @@ Napi::Function StoreWrap::define(Napi::Env env) {
   return DefineClass(
       env, "Store",
       {
+          InstanceMethod<&StoreWrap::find_now>("findNow"),
+          InstanceMethod<&StoreWrap::find_variant_now>("findVariantNow"),
+          InstanceMethod<&StoreWrap::read_now>("readNow"),
+          InstanceMethod<&StoreWrap::copy_body>("copyBody"),
           InstanceMethod<&StoreWrap::find>("find"),
           InstanceMethod<&StoreWrap::find_variant>("findVariant"),
           InstanceMethod<&StoreWrap::head>("head"),
@@ -50,6 +56,14 @@ Napi::Function StoreWrap::define(Napi::Env env) {
 
 StoreWrap::StoreWrap(const Napi::CallbackInfo& info) : Napi::ObjectWrap<StoreWrap>(info) {}
 
+void StoreWrap::attach(millrace::Ref<Session> session, Napi::Object self) {
+  session_ = std::move(session);
+  const auto words = Napi::Float64Array::New(self.Env(), 1);
+  found_ = Napi::Persistent(words);
+  found_words_ = found_.Value().Data();
+  self.Set("found", words);
+}
+
 bool StoreWrap::usable(Info info) {
   if (session_ && session_->open()) return true;
   error_of(info.Env(), Status(Code::closed, "the store is closed")).ThrowAsJavaScriptException();
@@ -61,6 +75,41 @@ MemoryRecord* StoreWrap::object_of(Arguments& arguments, millrace::Ref<MemoryRec
   if (found == nullptr) return nullptr;
   *keep = *found;
   return keep->get();
+}
+
+Napi::Value StoreWrap::found_now(Info info, const std::string& key, Sequence minimum_birth) {
+  millrace::Ref<MemoryRecord> record;
+  switch (session_->store().find(key, minimum_birth, &record, nullptr, nullptr)) {
+    case Found::pending:
+      return number(info, kPending);
+    case Found::miss:
+      return number(info, kMiss);
+    case Found::hit:
+      found_words_[0] = static_cast<double>(record->serial);
+      return number(info, session_->objects.add(std::move(record)));
+  }
+  MR_UNREACHABLE();
+}
+
+// findNow(key): 0 miss, -1 ask the device with find, else an object handle; found[0] is then its serial.
+Napi::Value StoreWrap::find_now(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const std::string key = arguments.latin1();
+  if (!arguments.ok()) return Napi::Value();
+  return found_now(info, key, 0);
+}
+
+// findVariantNow(marker, key): the same, only of a birth that the marker vouches for.
+Napi::Value StoreWrap::find_variant_now(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  millrace::Ref<MemoryRecord> marker;
+  const MemoryRecord* found = object_of(arguments, &marker);
+  const std::string key = arguments.latin1();
+  if (!arguments.ok()) return Napi::Value();
+  if (found == nullptr) return number(info, kMiss);
+  return found_now(info, key, found->header.incarnation);
 }
 
 Napi::Value StoreWrap::find_from(Info info, uint32_t token, const std::string& key,
@@ -163,6 +212,56 @@ Napi::Value StoreWrap::read(Info info) {
                                      length});
 }
 
+Found StoreWrap::spans_now(const MemoryRecord& record, ByteOffset offset, ByteCount length,
+                           std::vector<PageSpan>* spans) {
+  const RecordHeader& header = record.header;
+  if (length == 0) return Found::miss;
+  if (header.kind != RecordKind::single) {
+    const Store::BodyRange range{header.hash, header.incarnation, header.object_length, offset, length};
+    return session_->store().read_chunk(range, spans, nullptr, nullptr);
+  }
+  if (offset >= header.body_length) return Found::miss;
+  const ByteCount rest = header.body_length - offset;
+  *spans = record.slice(offset, length < rest ? length : rest);
+  return Found::hit;
+}
+
+// readNow(object, offset, length): leases as takePages gives them, or -1 where memory has not the bytes.
+Napi::Value StoreWrap::read_now(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  millrace::Ref<MemoryRecord> keep;
+  const MemoryRecord* record = object_of(arguments, &keep);
+  const uint64_t offset = arguments.whole();
+  const uint64_t length = arguments.whole();
+  if (!arguments.ok()) return Napi::Value();
+  std::vector<PageSpan> spans;
+  if (record == nullptr || spans_now(*record, offset, length, &spans) != Found::hit) {
+    return number(info, kPending);
+  }
+  return lend(info, std::move(spans));
+}
+
+// copyBody(object, offset, out): true when `out` was filled from there on.
+Napi::Value StoreWrap::copy_body(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  millrace::Ref<MemoryRecord> keep;
+  const MemoryRecord* record = object_of(arguments, &keep);
+  const uint64_t offset = arguments.whole();
+  const MutableBytes out = arguments.writable_bytes();
+  if (!arguments.ok()) return Napi::Value();
+  std::vector<PageSpan> spans;
+  ByteCount filled = 0;
+  if (record != nullptr && spans_now(*record, offset, out.size(), &spans) == Found::hit) {
+    for (const PageSpan& span : spans) {
+      std::memcpy(out.data() + filled, span.data(), span.length);
+      filled += span.length;
+    }
+  }
+  return Napi::Boolean::New(info.Env(), record != nullptr && filled == out.size());
+}
+
 // firstMissing(object, offset, length): first chunk that memory and index do not know, or -1.
 Napi::Value StoreWrap::first_missing(Info info) {
   if (!usable(info)) return Napi::Value();
@@ -186,6 +285,10 @@ Napi::Value StoreWrap::take_pages(Info info) {
   if (!arguments.ok() || found == nullptr) return info.Env().Undefined();
   std::vector<PageSpan> spans = std::move(*found);
   session_->results.remove(handle);
+  return lend(info, std::move(spans));
+}
+
+Napi::Value StoreWrap::lend(Info info, std::vector<PageSpan> spans) {
   Napi::Array out = Napi::Array::New(info.Env(), spans.size() * 2);
   uint32_t at = 0;
   for (PageSpan& span : spans) {

@@ -15,7 +15,7 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit StoreWrap(const Napi::CallbackInfo& info);
-  void attach(millrace::Ref<Session> session) { session_ = std::move(session); }
+  void attach(millrace::Ref<Session> session, Napi::Object self);
 
  private:
   using Info = const Napi::CallbackInfo&;
@@ -24,12 +24,20 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
 
   bool usable(Info info);
   Napi::Value number(Info info, double value) { return Napi::Number::New(info.Env(), value); }
+  Napi::Value found_now(Info info, const std::string& key, Sequence minimum_birth);
   Napi::Value find_from(Info info, uint32_t token, const std::string& key, Sequence minimum_birth);
   Napi::Value give_spans(Info info, std::vector<PageSpan> spans);
+  Napi::Value lend(Info info, std::vector<PageSpan> spans);
+  Found spans_now(const MemoryRecord& record, ByteOffset offset, ByteCount length,
+                  std::vector<PageSpan>* spans);
   Napi::Value read_range(Info info, uint32_t token, const Store::BodyRange& range);
   MemoryRecord* object_of(Arguments& arguments, millrace::Ref<MemoryRecord>* keep);
 
   // store-wrap.cc
+  Napi::Value find_now(Info info);
+  Napi::Value find_variant_now(Info info);
+  Napi::Value read_now(Info info);
+  Napi::Value copy_body(Info info);
   Napi::Value find(Info info);
   Napi::Value find_variant(Info info);
   Napi::Value head(Info info);
@@ -72,6 +80,8 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value unfollow(Info info);
 
   millrace::Ref<Session> session_;
+  Napi::Reference<Napi::Float64Array> found_;  // what JavaScript sees as `found`
+  double* found_words_ = nullptr;
 };
 
 }  // namespace millrace

@@ -1,6 +1,7 @@
 // Building and slicing of in-memory records. See memory-record.h.
 #include "engine/memory-record.h"
 
+#include <atomic>
 #include <cstring>
 
 #include "base/crc32c.h"
@@ -9,6 +10,11 @@ namespace millrace {
 
 namespace {
 constexpr ByteCount kLargestCell = kPageSize / 2;
+}
+
+uint64_t MemoryRecord::next_serial() {
+  static std::atomic<uint64_t> next{1};
+  return next.fetch_add(1, std::memory_order_relaxed);
 }
 
 void MemoryRecord::seal() {

@@ -17,6 +17,9 @@ class MemoryRecord : public RefCounted<MemoryRecord> {
   // Charged to the memory tier's budget for each record beside its pages: this object, the key, the slot.
   static constexpr ByteCount kOverhead = 512;
 
+  // Of this object in memory, not of the stored version: whoever keeps something about the record keeps it
+  // under this number, which no other record of the process ever has.
+  const uint64_t serial = next_serial();
   RecordHeader header{};
   std::string key;             // empty for chunks
   PageSpan head;               // the stored HTTP head; empty for chunks and tombstones
@@ -32,6 +35,7 @@ class MemoryRecord : public RefCounted<MemoryRecord> {
   std::vector<PageSpan> slice(ByteCount begin, ByteCount length) const;
 
  private:
+  static uint64_t next_serial();
   ByteCount charge_ = 0;
 };
 

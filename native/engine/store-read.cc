@@ -36,20 +36,23 @@ Ref<MemoryRecord> Store::peek_head(const KeyHash& hash, const std::string& key) 
 
 Found Store::find(const std::string& key, Sequence minimum_birth, Ref<MemoryRecord>* record,
                   FindDone done, void* context) {
-  Counters::add(counters_.lookups);
   const KeyHash hash = hash_of(key);
   Ref<MemoryRecord> found = tier_.find(hash);
   if (!found && staging_) found = staging_->find(hash);
   if (found) {
     const bool usable = found->key == key && found->header.kind != RecordKind::tombstone &&
                         found->header.birth >= minimum_birth;
+    Counters::add(counters_.lookups);
     Counters::add(usable ? counters_.memory_hits : counters_.misses);
     if (!usable) return Found::miss;
     *record = std::move(found);
     return Found::hit;
   }
   IndexHit hits[Index::kMaximumHits];
-  if (!index_ || closed() || index_->lookup(hash.low, hits) == 0) {
+  const bool known = index_ && !closed() && index_->lookup(hash.low, hits) > 0;
+  if (known && done == nullptr) return Found::pending;
+  Counters::add(counters_.lookups);
+  if (!known) {
     Counters::add(counters_.misses);
     return Found::miss;
   }
@@ -119,6 +122,7 @@ Found Store::read_chunk(const BodyRange& range, std::vector<PageSpan>* spans, Fi
   }
   IndexHit hits[Index::kMaximumHits];
   if (index_->lookup(hash.low, hits) == 0) return Found::miss;
+  if (done == nullptr) return Found::pending;
   ByteCount wanted = std::min(range.length, chunk_length - in_chunk);
   // While pages are scarce, one page at a time: slow, but everybody moves.
   if (pool_->available() < pool_->limit() / 4) wanted = std::min(wanted, kPageSize);

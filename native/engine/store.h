@@ -50,7 +50,8 @@ class Store : public RefCounted<Store> {
   KeyHash chunk_hash(const KeyHash& object, uint64_t incarnation, uint32_t chunk) const;
 
   // A single or head record of this key whose birth is at least `minimum_birth`. hit: *record is set.
-  // pending: `done` will be called once, on any thread.
+  // pending: `done` will be called once, on any thread. Without `done`, pending means that only the device
+  // can tell, and nothing was started or counted: the same goes for read_chunk.
   using FindDone = void (*)(void* context, Status status, Ref<MemoryRecord> record);
   Found find(const std::string& key, Sequence minimum_birth, Ref<MemoryRecord>* record,
              FindDone done, void* context);

@@ -4,7 +4,7 @@
 
 import test from 'ava';
 import { bodyBytes } from '../support/bytes.js';
-import { send } from '../support/client.js';
+import { openRaw, send } from '../support/client.js';
 import { withProxy } from '../support/harness.js';
 import { always, type Script } from '../support/scripted-origin.js';
 
@@ -52,6 +52,45 @@ for (const length of [0, 1, 70 * kib, mib, mib + 1, 5 * mib]) {
     });
   }
 }
+
+test('hit: small bodies that wait for a slow reader stay whole while others are served', async (t) => {
+  await withProxy(t, { origin: sized }, async (scene) => {
+    const lengths = [60_000, 61_000, 62_000];
+    for (const length of lengths) await scene.get(`/length/${length}`);
+    await scene.settled();
+    // Far more than the sockets of both sides hold.
+    const rounds = 120;
+    const slow = await openRaw(scene.address);
+    slow.socket.pause();
+    for (let round = 0; round < rounds; round += 1) {
+      for (const length of lengths) {
+        const isLast = round === rounds - 1 && length === lengths.at(-1);
+        const end = isLast ? 'Connection: close\r\n\r\n' : '\r\n';
+        slow.write(`GET /length/${length} HTTP/1.1\r\nHost: site.test\r\n${end}`);
+      }
+    }
+    for (let number = 0; number < 60; number += 1) {
+      const length = lengths[number % lengths.length]!;
+      const quick = await scene.get(`/length/${length}`);
+      t.true(quick.body.equals(bodyBytes(length, length)));
+    }
+    slow.socket.resume();
+    const text = await slow.ended();
+    let at = 0;
+    for (let round = 0; round < rounds; round += 1) {
+      for (const length of lengths) {
+        at = text.indexOf('\r\n\r\n', at) + 4;
+        const body = Buffer.from(text.slice(at, at + length), 'latin1');
+        if (!body.equals(bodyBytes(length, length))) t.fail(`round ${round}, ${length} bytes`);
+        at += length;
+      }
+    }
+    t.is(at, text.length);
+    t.is(scene.counters().hits, rounds * lengths.length + 60);
+    await scene.settled();
+    t.is(scene.storeStats().openLeases, 0);
+  });
+});
 
 test('hit: Age counts on from what the origin said, and over a restart', async (t) => {
   const origin = always({ fields: ['Cache-Control', 'max-age=600', 'Age', '7'], body: 'x' });

@@ -93,7 +93,8 @@ function tokenOrString(text: string): string {
   return `"${printable.replace(/["\\]/g, '\\$&')}"`;
 }
 
-function isFilledList(value: string): boolean {
+/** Whether a member may be put behind it. */
+export function isFilledList(value: string): boolean {
   try {
     return parseList(value).length > 0;
   } catch {

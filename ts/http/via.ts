@@ -6,13 +6,17 @@ import { fieldLines, fieldValue, type RawFields, withField } from './fields.js';
 
 /** The fields with our member at the end of Via. `httpVersion` is that of the message received. */
 export function appendVia(fields: RawFields, httpVersion: string, pseudonym: string): string[] {
-  const earlier = fieldValue(fields, 'via');
+  return withField(fields, 'Via', viaBehind(fieldValue(fields, 'via'), httpVersion, pseudonym));
+}
+
+/** The value of Via: what came before, then our member. */
+export function viaBehind(
+  earlier: string | undefined,
+  httpVersion: string,
+  pseudonym: string,
+): string {
   const own = `${httpVersion} ${pseudonym}`;
-  return withField(
-    fields,
-    'Via',
-    earlier === undefined || earlier === '' ? own : `${earlier}, ${own}`,
-  );
+  return earlier === undefined || earlier === '' ? own : `${earlier}, ${own}`;
 }
 
 /** Whether the message has been here. Pseudonyms compare like host names, without case. */

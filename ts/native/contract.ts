@@ -8,7 +8,7 @@ export interface NativeRoutes {
 }
 
 /** Results below zero are not handles. */
-export const nativePending = -1;
+export const nativePending = -1 as const;
 export const pollWait = -1;
 export const pollEnd = -2;
 export const pollFailed = -3;
@@ -24,10 +24,19 @@ export type LeaseList = (number | Buffer)[];
 export interface NativeStore {
   /** Place of this handle in the environment, for closeStore. */
   readonly session: number;
+  /** [serial] of the record that findNow or findVariantNow gave last; whole, and never given twice. */
+  readonly found: Float64Array;
+  /** Without a token: what memory can tell, else nativePending. */
+  findNow(key: string): number;
+  findVariantNow(marker: number, key: string): number;
   find(token: number, key: string): number;
   findVariant(token: number, marker: number, key: string): number;
   head(object: number): Buffer;
   read(token: number, object: number, offset: number, length: number): number;
+  /** Leases on bytes in memory, else nativePending. */
+  readNow(object: number, offset: number, length: number): LeaseList | typeof nativePending;
+  /** Fills `out` with body bytes from `offset` on; false where one record in memory has not all of them. */
+  copyBody(object: number, offset: number, out: Uint8Array): boolean;
   firstMissing(object: number, offset: number, length: number): number;
   takePages(result: number): LeaseList | undefined;
   release(lease: number, buffer: Uint8Array): void;

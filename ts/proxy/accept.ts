@@ -8,7 +8,7 @@ import type { Exchange, StepName } from './exchange.js';
 
 const targetBytesMax = 16 * 1024;
 
-export async function accept(exchange: Exchange): Promise<StepName> {
+export function accept(exchange: Exchange): StepName {
   const { request, services } = exchange;
   if (exchange.method === 'CONNECT') {
     throw new ClientError('CLIENT_BAD_REQUEST', 'CONNECT is for forward proxies; this is none');

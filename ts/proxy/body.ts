@@ -10,8 +10,8 @@ import type { UpstreamBody } from '../upstream/request.js';
 const readBytes = 256 * 1024;
 
 export interface BodyStream {
-  /** The next bytes, or null at the end. Rejects with the error that broke the body. */
-  next(): Promise<Lease[] | null>;
+  /** The next bytes, or null at the end. Throws or rejects with the error that broke the body. */
+  next(): Lease[] | null | Promise<Lease[] | null>;
   /** Idempotent; gives back what the stream holds. */
   close(): void;
 }
@@ -23,6 +23,8 @@ export interface BodySource {
   readonly isStored: boolean;
   /** False where a part of these bytes is known to be gone and cannot be had from elsewhere. */
   covers(offset: number, length: number): boolean;
+  /** Fills `target` from `offset` on where the bytes are at hand; false where they are to be read. */
+  copyTo(target: Uint8Array, offset: number): boolean;
   /** Body bytes from `offset` on; `length` of them, or to the end where it is null. */
   open(offset: number, length: number | null): BodyStream;
   /** Not opened and not wanted. */
@@ -48,6 +50,7 @@ export function storedBody(options: StoredBodyOptions): BodySource {
     isSeekable: true,
     isStored: true,
     covers: (offset, length) => resume !== null || object.covers(offset, length),
+    copyTo: (target, offset) => object.copyTo(target, offset),
     open(offset, length) {
       const end = length === null ? bodyLength : offset + length;
       return new StoredStream(options, offset, end);
@@ -74,14 +77,22 @@ class StoredStream implements BodyStream {
     this.#readBytes = options.readBytes;
   }
 
-  async next(): Promise<Lease[] | null> {
+  next(): Lease[] | null | Promise<Lease[] | null> {
     if (this.#rest !== null) return this.#rest.next();
     if (this.#offset >= this.#end) return null;
+    const wanted = Math.min(this.#readBytes(), this.#end - this.#offset);
+    const leases = this.#object.read(this.#offset, wanted);
+    return leases instanceof Promise ? this.#after(leases) : this.#passOn(leases);
+  }
+
+  #passOn(leases: Lease[]): Lease[] {
+    for (const lease of leases) this.#offset += lease.bytes.length;
+    return leases;
+  }
+
+  async #after(read: Promise<Lease[]>): Promise<Lease[] | null> {
     try {
-      const wanted = Math.min(this.#readBytes(), this.#end - this.#offset);
-      const leases = await this.#object.read(this.#offset, wanted);
-      for (const lease of leases) this.#offset += lease.bytes.length;
-      return leases;
+      return this.#passOn(await read);
     } catch (error) {
       // A part is gone (reclaimed, damaged): the object must not be found like this again. A device that
       // fails or a store without a free page says nothing about the object.
@@ -122,6 +133,7 @@ export function fillBody(share: FillShare, bodyLength: number | null, resume: Re
     isSeekable: bodyLength !== null,
     isStored: false,
     covers: () => true,
+    copyTo: () => false,
     open(offset, length) {
       const end = length === null ? bodyLength : offset + length;
       return new FillStream(share.fill, offset, end, resume, drop);
@@ -197,6 +209,7 @@ export function upstreamBody(body: UpstreamBody): BodySource {
     isSeekable: false,
     isStored: false,
     covers: () => true,
+    copyTo: () => false,
     open: () => new UpstreamStream(body),
     discard: () => body.abort(),
   };

@@ -77,7 +77,10 @@ export type StepName =
   | 'fail'
   | 'finish';
 
-type Step = (exchange: Exchange) => Promise<StepName>;
+/** At once where nothing has to be waited for: a hit in memory runs from accept to finish in one go. */
+export type NextStep = StepName | Promise<StepName>;
+
+type Step = (exchange: Exchange) => NextStep;
 
 interface StepRow {
   readonly run: Step;
@@ -130,25 +133,41 @@ export function newExchange(
   };
 }
 
-/** Runs the exchange to its end. Never rejects: what no step expected becomes a 500. */
-export async function runExchange(exchange: Exchange): Promise<void> {
-  let name: StepName = 'accept';
+/** Runs the exchange to its end. Never throws: what no step expected becomes a 500. */
+export function runExchange(exchange: Exchange): void {
+  runFrom(exchange, 'accept');
+}
+
+function runFrom(exchange: Exchange, first: StepName): void {
+  let name = first;
   while (name !== 'finish') {
-    const row: StepRow = steps[name];
-    let next: StepName;
+    const current = name;
+    let next: NextStep;
     try {
-      next = await row.run(exchange);
+      next = steps[current].run(exchange);
     } catch (error) {
-      exchange.failure = error as Error;
-      next = name === 'fail' ? 'finish' : 'fail';
+      next = broken(exchange, current, error as Error);
     }
-    if (!row.next.includes(next)) {
-      exchange.failure = new InternalError('INTERNAL', `step ${name} led to ${next}`);
-      next = name === 'fail' ? 'finish' : 'fail';
+    if (typeof next !== 'string') {
+      next.then(
+        (later) => runFrom(exchange, checked(exchange, current, later)),
+        (error: Error) => runFrom(exchange, broken(exchange, current, error)),
+      );
+      return;
     }
-    name = next;
+    name = checked(exchange, current, next);
   }
   finish(exchange);
+}
+
+function broken(exchange: Exchange, name: keyof typeof steps, error: Error): StepName {
+  exchange.failure = error;
+  return name === 'fail' ? 'finish' : 'fail';
+}
+
+function checked(exchange: Exchange, name: keyof typeof steps, next: StepName): StepName {
+  if (steps[name].next.includes(next)) return next;
+  return broken(exchange, name, new InternalError('INTERNAL', `step ${name} led to ${next}`));
 }
 
 /** True when nobody reads the answer any more. */

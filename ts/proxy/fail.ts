@@ -50,7 +50,7 @@ const answers: Partial<Record<ErrorCode, ErrorAnswer>> = {
   UPSTREAM_VALIDATOR_CHANGED: badGateway('http_response_incomplete'),
 };
 
-export async function fail(exchange: Exchange): Promise<StepName> {
+export function fail(exchange: Exchange): StepName {
   const error = exchange.failure ?? new InternalError('INTERNAL', 'a step failed without an error');
   const { response, services, stored } = exchange;
   if (response.headersSent) {

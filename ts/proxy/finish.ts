@@ -12,7 +12,7 @@ export function finish(exchange: Exchange): void {
   services.counters.bodyBytes += exchange.sentBytes;
   services.counters.exchangesOpen -= 1;
   // A body that nobody read to its end would keep the connection from its next request.
-  if (!exchange.request.complete) exchange.request.resume();
+  if (exchange.hasRequestBody && !exchange.request.complete) exchange.request.resume();
   if (!exchangeChannel.hasSubscribers) return;
   const report: ExchangeReport = {
     method: exchange.method,

@@ -2,8 +2,9 @@
 
 import { ClientError } from '../errors.js';
 import { freshnessOf, type Reuse } from '../http/freshness.js';
+import type { Found } from '../store/contract.js';
 import { background } from './background.js';
-import type { Exchange, StepName } from './exchange.js';
+import type { Exchange, NextStep, StepName } from './exchange.js';
 import { reusable } from './head.js';
 import { freshenInBackground } from './revalidate.js';
 import { answerFromStore } from './stored-answer.js';
@@ -11,10 +12,14 @@ import { answerFromStore } from './stored-answer.js';
 /** A range that begins this far behind what exists is not worth waiting for a whole fill. */
 export const rangeAheadBytes = 4 * 1024 * 1024;
 
-export async function lookup(exchange: Exchange): Promise<StepName> {
+export function lookup(exchange: Exchange): NextStep {
+  const found = exchange.services.store!.lookup(exchange.key, exchange.fields);
+  if (found instanceof Promise) return found.then((later) => judgeFound(exchange, later));
+  return judgeFound(exchange, found);
+}
+
+function judgeFound(exchange: Exchange, found: Found): StepName {
   const { services, directives } = exchange;
-  const store = services.store!;
-  const found = await store.lookup(exchange.key, exchange.fields);
   if (found.kind === 'object') {
     exchange.stored = found.object;
     const now = services.clock.now();

@@ -40,7 +40,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
           onRequest: (request, response) => {
             services.counters.exchanges += 1;
             services.counters.exchangesOpen += 1;
-            void runExchange(newExchange(services, request, response));
+            runExchange(newExchange(services, request, response));
           },
         }),
       );

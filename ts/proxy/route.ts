@@ -9,7 +9,7 @@ import type { Exchange, StepName } from './exchange.js';
 /** TLS listeners come later; until then every client speaks plain HTTP to us. */
 export const clientScheme = 'http';
 
-export async function route(exchange: Exchange): Promise<StepName> {
+export function route(exchange: Exchange): StepName {
   const { routes, store } = exchange.services;
   const { method, host, target } = exchange;
   if (target === '*') {

@@ -34,7 +34,8 @@ export async function sendBody(
   // A client that leaves while the origin is silent must not hold what the stream holds until it speaks.
   const sender = new Sender(exchange, () => stream.close());
   // Head and first bytes go out together, unless the bytes are not there yet: then the head goes ahead.
-  const headStart = setImmediate(() => exchange.response.flushHeaders());
+  const headStart =
+    first === null ? setImmediate(() => exchange.response.flushHeaders()) : undefined;
   try {
     let sent = 0;
     let given = first;
@@ -58,7 +59,8 @@ async function nextOf(stream: BodyStream, sender: Sender): Promise<Lease[] | nul
   let leases: Lease[] | null;
   sender.check();
   try {
-    leases = await stream.next();
+    const read = stream.next();
+    leases = read instanceof Promise ? await read : read;
   } catch (error) {
     // What a stream says that was closed under way is of no interest.
     sender.check();

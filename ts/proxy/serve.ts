@@ -3,32 +3,34 @@
 
 import { ClientError, type MillraceError, StoreError } from '../errors.js';
 import { cacheStatus, xCache } from '../http/cache-status.js';
-import { notModified, notModifiedFields } from '../http/conditional.js';
-import { fieldLines, fieldValue, type RawFields } from '../http/fields.js';
+import { notModified } from '../http/conditional.js';
+import type { RawFields } from '../http/fields.js';
 import { ageMs } from '../http/freshness.js';
-import { withoutHopByHop } from '../http/hop-by-hop.js';
 import { chooseRange, contentRange, type RangeChoice, unsatisfiedRange } from '../http/range.js';
-import { appendVia } from '../http/via.js';
+import { viaBehind } from '../http/via.js';
 import type { Lease } from '../store/contract.js';
 import type { BodySource, BodyStream } from './body.js';
-import type { Answer, Exchange, StepName } from './exchange.js';
+import type { Answer, Exchange, NextStep, StepName } from './exchange.js';
 import { isClientGone } from './exchange.js';
+import { notModifiedFieldsOf, type PassedFields, passedFieldsOf } from './passed-fields.js';
 import { sendBody } from './send-body.js';
+import { copyOf, sendCopy } from './send-copy.js';
 
-/** Written by us for each answer; what is stored or received under these names is taken out. */
-const ownNames = new Set(['content-length', 'x-cache', 'cache-status', 'age']);
+const acceptsRanges = ['Accept-Ranges', 'bytes'];
 
 interface Plan {
   readonly status: number;
   readonly reason: string;
-  readonly fields: RawFields;
+  readonly passed: PassedFields;
+  /** Fields of this answer alone: name, value, ... */
+  readonly added: RawFields;
   /** Null: chunked, or until close for HTTP/1.0. */
   readonly length: number | null;
   readonly offset: number;
   readonly body: BodySource | null;
 }
 
-export async function serve(exchange: Exchange): Promise<StepName> {
+export function serve(exchange: Exchange): NextStep {
   const answer = exchange.answer;
   if (answer === null || isClientGone(exchange)) {
     answer?.body?.discard();
@@ -43,14 +45,29 @@ export async function serve(exchange: Exchange): Promise<StepName> {
     exchange.response.end();
     return 'finish';
   }
+  const copy = copyOf(plan.body, plan.offset, plan.length);
+  if (copy === null) return serveStream(exchange, answer, plan, plan.body);
+  count(exchange);
+  writeHead(exchange, answer, plan);
+  sendCopy(exchange, copy);
+  return 'finish';
+}
+
+async function serveStream(
+  exchange: Exchange,
+  answer: Answer,
+  plan: Plan,
+  body: BodySource,
+): Promise<StepName> {
   const whole = plan.offset === 0 && plan.length === answer.bodyLength;
-  const stream = plan.body.open(plan.offset, whole ? null : plan.length);
+  const stream = body.open(plan.offset, whole ? null : plan.length);
   let first: Lease[] | null = null;
   try {
     // Before the head is out, a part that is gone costs a hit; afterwards it would cost the answer.
-    if (plan.body.isStored) {
-      if (!plan.body.covers(plan.offset, plan.length ?? 0)) return abandonStored(exchange, stream);
-      first = await stream.next();
+    if (body.isStored) {
+      if (!body.covers(plan.offset, plan.length ?? 0)) return abandonStored(exchange, stream);
+      const read = stream.next();
+      first = read instanceof Promise ? await read : read;
     }
     count(exchange);
     writeHead(exchange, answer, plan);
@@ -113,7 +130,8 @@ function planOf(exchange: Exchange, answer: Answer): Plan {
   const whole: Plan = {
     status: answer.status,
     reason: answer.reason,
-    fields: answer.fields,
+    passed: passedFieldsOf(answer),
+    added: [],
     length: answer.bodyLength,
     offset: 0,
     body: method === 'HEAD' ? null : answer.body,
@@ -126,7 +144,7 @@ function planOf(exchange: Exchange, answer: Answer): Plan {
       ...whole,
       status: 304,
       reason: 'Not Modified',
-      fields: notModifiedFields(answer.fields),
+      passed: notModifiedFieldsOf(answer),
       length: null,
       body: null,
     };
@@ -137,20 +155,15 @@ function planOf(exchange: Exchange, answer: Answer): Plan {
 
 function rangeOf(whole: Plan, choice: RangeChoice, bodyLength: number): Plan {
   switch (choice.kind) {
-    case 'whole': {
-      const isNamed = fieldLines(whole.fields, 'accept-ranges').length > 0;
-      return isNamed ? whole : { ...whole, fields: [...whole.fields, 'Accept-Ranges', 'bytes'] };
-    }
+    case 'whole':
+      return whole.passed.namesAcceptRanges ? whole : { ...whole, added: acceptsRanges };
     case 'part':
       return {
         ...whole,
         status: 206,
         reason: 'Partial Content',
-        fields: [
-          ...without(whole.fields, 'content-range'),
-          'Content-Range',
-          contentRange(choice.start, choice.end, bodyLength),
-        ],
+        passed: { ...whole.passed, fields: without(whole.passed.fields, 'content-range') },
+        added: ['Content-Range', contentRange(choice.start, choice.end, bodyLength)],
         offset: choice.start,
         length: choice.end - choice.start + 1,
       };
@@ -159,7 +172,8 @@ function rangeOf(whole: Plan, choice: RangeChoice, bodyLength: number): Plan {
         ...whole,
         status: 416,
         reason: 'Range Not Satisfiable',
-        fields: ['Content-Range', unsatisfiedRange(bodyLength)],
+        passed: { ...whole.passed, fields: [] },
+        added: ['Content-Range', unsatisfiedRange(bodyLength)],
         length: 0,
         body: null,
       };
@@ -176,30 +190,29 @@ function without(fields: RawFields, name: string): string[] {
 
 function writeHead(exchange: Exchange, answer: Answer, plan: Plan): void {
   const { services, handling, response } = exchange;
-  const fields: string[] = [];
-  const passed = withoutHopByHop(plan.fields);
-  for (let at = 0; at + 1 < passed.length; at += 2) {
-    const name = passed[at]!.toLowerCase();
-    if (!ownNames.has(name)) fields.push(passed[at]!, passed[at + 1]!);
-  }
-  const age = ageOf(exchange, answer);
-  if (age !== null) fields.push('Age', age);
+  const { passed } = plan;
+  const fields = passed.fields.slice();
+  for (const text of plan.added) fields.push(text);
+  const age = ageOf(exchange, answer, passed);
+  if (age !== undefined) fields.push('Age', age);
   if (plan.length !== null && plan.status !== 204) fields.push('Content-Length', `${plan.length}`);
-  fields.push('Cache-Status', cacheStatus(fieldValue(answer.fields, 'cache-status'), handling));
+  const own = cacheStatus(undefined, handling);
+  const status = passed.cacheStatus === undefined ? own : `${passed.cacheStatus}, ${own}`;
+  fields.push('Cache-Status', status);
   fields.push('X-Cache', xCache(handling));
-  const named = appendVia(fields, '1.1', services.pseudonym);
-  response.writeHead(plan.status, plan.reason, named);
+  fields.push('Via', viaBehind(passed.via, '1.1', services.pseudonym));
+  response.writeHead(plan.status, plan.reason, fields);
   exchange.sentStatus = plan.status;
 }
 
 /** From the store: the true age. On its way through: what the origin's side said. */
-function ageOf(exchange: Exchange, answer: Answer): string | null {
+function ageOf(exchange: Exchange, answer: Answer, passed: PassedFields): string | undefined {
   const { handling, services } = exchange;
   const isFromStore = handling.hit || handling.collapsed === true;
   if (answer.head !== null && isFromStore) {
     return `${Math.floor(ageMs(answer.head, services.clock.now()) / 1000)}`;
   }
-  return fieldLines(answer.fields, 'age')[0] ?? null;
+  return passed.age;
 }
 
 function count(exchange: Exchange): void {

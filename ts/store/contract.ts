@@ -25,11 +25,14 @@ export interface StoredObject {
   readonly head: Head;
   readonly tier: Tier;
   /**
-   * Leases that cover body bytes [offset, offset + n), 1 <= n <= length, in order, at most one chunk.
-   * Rejects with StoreError `STORE_NOT_FOUND` where the part is not stored (any more),
-   * `STORE_CORRUPT_RECORD` where it does not match its checksum (the record is dropped), `STORE_IO`.
+   * Leases that cover body bytes [offset, offset + n), 1 <= n <= length, in order, at most one chunk:
+   * at once where they are in memory, else when the device has given them. Rejects with StoreError
+   * `STORE_NOT_FOUND` where the part is not stored (any more), `STORE_CORRUPT_RECORD` where it does not
+   * match its checksum (the record is dropped), `STORE_IO`.
    */
-  read(offset: number, length: number): Promise<Lease[]>;
+  read(offset: number, length: number): Lease[] | Promise<Lease[]>;
+  /** Fills `target` with body bytes from `offset` on, where one record in memory has them all. */
+  copyTo(target: Uint8Array, offset: number): boolean;
   /** False where a part of these body bytes is known to be gone. Asks no device. */
   covers(offset: number, length: number): boolean;
   close(): void;
@@ -111,8 +114,11 @@ export type Found =
 export interface CacheStore {
   /** A body of more bytes than this would push out its own beginning: it is not worth storing. */
   readonly largestBody: number;
-  /** What is stored for this key and these request fields. A store that fails answers like an empty one. */
-  lookup(key: string, fields: RawFields): Promise<Found>;
+  /**
+   * What is stored for this key and these request fields: at once where memory can tell. A store that
+   * fails answers like an empty one.
+   */
+  lookup(key: string, fields: RawFields): Found | Promise<Found>;
   /** The variant key that these request fields select under these Vary names (lower case, sorted). */
   variantKey(key: string, varyNames: readonly string[], fields: RawFields): string;
   beginFill(primaryKey: string): Fill;

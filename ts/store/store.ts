@@ -21,8 +21,10 @@ import { decodeHead, type Head, headFlags } from './entry.js';
 import { FileTier } from './file-tier.js';
 import { FileWriter } from './file-writer.js';
 import { NativeFill, readRange } from './fill.js';
+import { HeadCache } from './head-cache.js';
 import { takeLeases } from './leases.js';
 import { attachMemoryPressure, type MemoryPressure } from './memory-pressure.js';
+import { type DiskSide, NativeObject } from './stored-object.js';
 
 export interface StoreOptions {
   /** Native memory in bytes: L1, fills, I/O. At least 32 MiB. */
@@ -42,6 +44,7 @@ export interface StoreOptions {
 
 const chunkSize = 1024 * 1024;
 const noHandle = 0;
+const uriMiss: Found = { kind: 'uri-miss' };
 
 /** Opens the store. Rejects with a StoreError whose message names the device and what to do. */
 export async function openStore(options: StoreOptions): Promise<CacheStore> {
@@ -96,6 +99,11 @@ class NativeCacheStore implements CacheStore {
   readonly #writer: FileWriter | null;
   readonly #pressure: MemoryPressure | null;
   readonly #followerGraceMs: number;
+  readonly #heads = new HeadCache();
+  readonly #disk: DiskSide = {
+    read: (object, offset, length) => this.#readObject(object, offset, length),
+    covers: (object, offset, length) => this.#covers(object, offset, length),
+  };
   #closing: Promise<void> | null = null;
 
   constructor(
@@ -113,45 +121,68 @@ class NativeCacheStore implements CacheStore {
     this.largestBody = Math.floor(capacityOf(native, options) / 2);
   }
 
-  async lookup(key: string, fields: RawFields): Promise<Found> {
-    const object = await this.#find(key, (token) => this.#native.find(token, key));
-    if (object === null) return { kind: 'uri-miss' };
-    if ((object.head.flags & headFlags.varyMarker) === 0) return { kind: 'object', object };
-    try {
-      const name = this.variantKey(key, object.head.varyNames, fields);
-      const { handle } = object;
-      const variant = await this.#find(name, (token) =>
-        this.#native.findVariant(token, handle, name),
-      );
-      return variant === null ? { kind: 'vary-miss' } : { kind: 'object', object: variant };
-    } finally {
-      object.close();
-    }
+  lookup(key: string, fields: RawFields): Found | Promise<Found> {
+    const object = this.#find(key, noHandle);
+    if (object instanceof Promise) return object.then((late) => this.#select(late, key, fields));
+    return this.#select(object, key, fields);
   }
 
-  async #find(key: string, start: (token: number) => number): Promise<NativeObject | null> {
+  /** What was found under the primary key: the object itself, or the marker of its variants. */
+  #select(object: NativeObject | null, key: string, fields: RawFields): Found | Promise<Found> {
+    if (object === null) return uriMiss;
+    if ((object.head.flags & headFlags.varyMarker) === 0) return { kind: 'object', object };
+    let variant: NativeObject | null | Promise<NativeObject | null>;
+    try {
+      const name = this.variantKey(key, object.head.varyNames, fields);
+      variant = this.#find(name, object.handle);
+    } catch (error) {
+      object.close();
+      throw error;
+    }
+    if (variant instanceof Promise) return variant.then(variantFound).finally(() => object.close());
+    object.close();
+    return variantFound(variant);
+  }
+
+  /** By primary key, or by the variant's under the marker that was found before. */
+  #find(key: string, marker: number): NativeObject | null | Promise<NativeObject | null> {
     if (this.#closing !== null) return null;
-    const { handle, tier } = await this.#findNative(start);
-    if (handle !== noHandle) return this.#objectOf(handle, key, tier);
+    const native = this.#native;
+    let handle: number;
+    try {
+      handle = marker === noHandle ? native.findNow(key) : native.findVariantNow(marker, key);
+    } catch (error) {
+      throw translateFailure(error);
+    }
+    if (handle === nativePending || (handle === noHandle && this.#files !== null)) {
+      return this.#findOnDisk(key, marker, handle === noHandle);
+    }
+    return handle === noHandle ? null : this.#objectOf(handle, key, 'memory');
+  }
+
+  async #findOnDisk(key: string, marker: number, isOutside: boolean): Promise<NativeObject | null> {
+    const native = this.#native;
+    const start = (token: number) =>
+      marker === noHandle ? native.find(token, key) : native.findVariant(token, marker, key);
+    const handle = isOutside ? noHandle : await this.#findNative(start);
+    if (handle !== noHandle) return this.#objectOf(handle, key, 'disk');
     const adopted = this.#files === null ? noHandle : await this.#adopt(this.#files, key);
     if (adopted === noHandle) return null;
     // Again through the front: only there the floor that a marker sets for its variants is kept.
     const again = await this.#findNative(start);
     this.#native.closeObject(adopted);
-    return again.handle === noHandle ? null : this.#objectOf(again.handle, key, 'disk');
+    return again === noHandle ? null : this.#objectOf(again, key, 'disk');
   }
 
-  #findNative(start: (token: number) => number): Promise<{ handle: number; tier: Tier }> {
+  #findNative(start: (token: number) => number): Promise<number> {
     return new Promise((resolve, reject) => {
       // A read that fails for whatever reason is a miss: a store failure is never a client failure.
-      const token = this.#completions.once((code, value) =>
-        resolve({ handle: code === 0 ? value : noHandle, tier: 'disk' }),
-      );
+      const token = this.#completions.once((code, value) => resolve(code === 0 ? value : noHandle));
       try {
         const handle = start(token);
         if (handle === nativePending) return;
         this.#completions.remove(token);
-        resolve({ handle, tier: 'memory' });
+        resolve(handle);
       } catch (error) {
         this.#completions.remove(token);
         reject(translateFailure(error));
@@ -172,10 +203,26 @@ class NativeCacheStore implements CacheStore {
   }
 
   #objectOf(handle: number, key: string, tier: Tier): NativeObject {
-    return new NativeObject(this.#native, handle, key, tier, {
-      read: (offset, length) => this.#readObject(handle, offset, length),
-      covers: (offset, length) => this.#covers(handle, offset, length),
-    });
+    return new NativeObject(
+      this.#native,
+      this.#disk,
+      handle,
+      key,
+      this.#headOf(handle, tier),
+      tier,
+    );
+  }
+
+  #headOf(handle: number, tier: Tier): Head {
+    // The serial is that of the last record which was found at once: not one that came from the disk.
+    if (tier !== 'memory') return decodeHead(this.#native.head(handle));
+    const serial = this.#native.found[0]!;
+    let head = this.#heads.get(serial);
+    if (head === undefined) {
+      head = decodeHead(this.#native.head(handle));
+      this.#heads.add(serial, head);
+    }
+    return head;
   }
 
   async #readObject(handle: number, offset: number, length: number): Promise<Lease[]> {
@@ -305,37 +352,6 @@ function capacityOf(native: NativeStore, options: StoreOptions): number {
   }
 }
 
-type ObjectBody = Pick<StoredObject, 'read' | 'covers'>;
-
-class NativeObject implements StoredObject {
-  readonly handle: number;
-  readonly key: string;
-  readonly head: Head;
-  readonly tier: Tier;
-  readonly #native: NativeStore;
-  readonly #body: ObjectBody;
-  #closed = false;
-
-  constructor(native: NativeStore, handle: number, key: string, tier: Tier, body: ObjectBody) {
-    this.#native = native;
-    this.handle = handle;
-    this.key = key;
-    this.head = decodeHead(native.head(handle));
-    this.tier = tier;
-    this.#body = body;
-  }
-
-  read(offset: number, length: number): Promise<Lease[]> {
-    return this.#body.read(offset, length);
-  }
-
-  covers(offset: number, length: number): boolean {
-    return this.#body.covers(offset, length);
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#native.closeObject(this.handle);
-  }
+function variantFound(variant: NativeObject | null): Found {
+  return variant === null ? { kind: 'vary-miss' } : { kind: 'object', object: variant };
 }

@@ -1,0 +1,66 @@
+// The fields of an answer that go on to the client as they are, and what our own are made from. For a head
+// out of the store this is worked out once, however often the object is hit: what differs between two
+// hits (age, lifetime left, range) is added by serve.
+
+import { isFilledList } from '../http/cache-status.js';
+import { notModifiedFields } from '../http/conditional.js';
+import { fieldLines, fieldValue, type RawFields } from '../http/fields.js';
+import { withoutHopByHop } from '../http/hop-by-hop.js';
+import type { Answer } from './exchange.js';
+
+/** Written by us for each answer; what is stored or received under these names is taken out. */
+const ownNames = new Set(['content-length', 'x-cache', 'cache-status', 'age', 'via']);
+
+export interface PassedFields {
+  readonly fields: RawFields;
+  /** Via, Cache-Status and Age of those before us; the latter two only where they can be read. */
+  readonly via: string | undefined;
+  readonly cacheStatus: string | undefined;
+  readonly age: string | undefined;
+  readonly namesAcceptRanges: boolean;
+}
+
+function passedFields(all: RawFields): PassedFields {
+  const kept = withoutHopByHop(all);
+  const fields: string[] = [];
+  let namesAcceptRanges = false;
+  for (let at = 0; at + 1 < kept.length; at += 2) {
+    const name = kept[at]!.toLowerCase();
+    if (name === 'accept-ranges') namesAcceptRanges = true;
+    if (!ownNames.has(name)) fields.push(kept[at]!, kept[at + 1]!);
+  }
+  const cacheStatus = fieldValue(all, 'cache-status');
+  return {
+    fields,
+    via: fieldValue(all, 'via'),
+    cacheStatus: cacheStatus !== undefined && isFilledList(cacheStatus) ? cacheStatus : undefined,
+    age: fieldLines(all, 'age')[0],
+    namesAcceptRanges,
+  };
+}
+
+/** Worked out once for the fields of a head, which never change, and kept as long as the head is. */
+function onceForEach(make: (all: RawFields) => PassedFields): (all: RawFields) => PassedFields {
+  const made = new WeakMap<RawFields, PassedFields>();
+  return (all) => {
+    let passed = made.get(all);
+    if (passed === undefined) {
+      passed = make(all);
+      made.set(all, passed);
+    }
+    return passed;
+  };
+}
+
+const wholeOfHead = onceForEach(passedFields);
+const notModifiedOfHead = onceForEach((all) => passedFields(notModifiedFields(all)));
+
+/** Of an answer with its body, or with a part of it. */
+export function passedFieldsOf(answer: Answer): PassedFields {
+  return answer.head === null ? passedFields(answer.fields) : wholeOfHead(answer.fields);
+}
+
+/** Of the 304 that stands for a stored answer. */
+export function notModifiedFieldsOf(answer: Answer): PassedFields {
+  return notModifiedOfHead(answer.fields);
+}

@@ -1,0 +1,64 @@
+// An object that was found: a handle on its record in native memory, its head, and its bytes. What memory
+// holds is given at once; what only a disk tier has, through the store that it was found in.
+
+import { type NativeStore, nativePending } from '../native/contract.js';
+import type { Lease, StoredObject, Tier } from './contract.js';
+import type { Head } from './entry.js';
+import { leasesOf } from './leases.js';
+
+/** What the object asks its store for. */
+export interface DiskSide {
+  /** Bytes that are not in memory. */
+  read(object: number, offset: number, length: number): Promise<Lease[]>;
+  covers(object: number, offset: number, length: number): boolean;
+}
+
+export class NativeObject implements StoredObject {
+  readonly handle: number;
+  readonly key: string;
+  readonly head: Head;
+  readonly tier: Tier;
+  readonly #native: NativeStore;
+  readonly #disk: DiskSide;
+  #closed = false;
+
+  constructor(
+    native: NativeStore,
+    disk: DiskSide,
+    handle: number,
+    key: string,
+    head: Head,
+    tier: Tier,
+  ) {
+    this.#native = native;
+    this.#disk = disk;
+    this.handle = handle;
+    this.key = key;
+    this.head = head;
+    this.tier = tier;
+  }
+
+  read(offset: number, length: number): Lease[] | Promise<Lease[]> {
+    try {
+      const list = this.#native.readNow(this.handle, offset, length);
+      if (list !== nativePending) return leasesOf(this.#native, list, 0);
+    } catch {
+      // The store was closed under way, or has lent too much: the disk side says which.
+    }
+    return this.#disk.read(this.handle, offset, length);
+  }
+
+  copyTo(target: Uint8Array, offset: number): boolean {
+    return this.#native.copyBody(this.handle, offset, target);
+  }
+
+  covers(offset: number, length: number): boolean {
+    return this.#disk.covers(this.handle, offset, length);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#native.closeObject(this.handle);
+  }
+}

@@ -1,7 +1,8 @@
 // What a benchmark suite is, and how suites are run: one after the other, each in a directory of its
 // own that is removed afterwards. A suite measures and reports rows of raw values, one value per
 // round; medians, spread and every text about them are made elsewhere (statistics, format). A suite
-// that fails is recorded as failed and the next one runs; only an abort ends the whole run.
+// that fails, or takes longer than it may, is recorded as failed and the next one runs; only an abort
+// ends the whole run.
 
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -96,6 +97,12 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   readonly watcher: Watcher;
   readonly clock: Clock;
+  /** A suite that takes longer is told to stop, and its rows up to then are kept. */
+  readonly suiteLimitMs: number;
+  /** What it has then to close its processes and files. */
+  readonly graceMs: number;
+  /** One that does not stop even so is left behind, after this has ended what it started. */
+  readonly endStuck: () => void;
 }
 
 /** Rejects with the signal's reason when it is aborted; never because a suite fails. */
@@ -116,7 +123,9 @@ export async function runSuites(
 }
 
 async function runSuite(suite: Suite, options: RunOptions): Promise<SuiteReport> {
-  const { clock, watcher, signal } = options;
+  const { clock, watcher } = options;
+  const limit = new AbortController();
+  const signal = AbortSignal.any([options.signal, limit.signal]);
   const directory = join(options.directory, suite.name);
   const rows: Row[] = [];
   const skips: Skip[] = [];
@@ -124,7 +133,7 @@ async function runSuite(suite: Suite, options: RunOptions): Promise<SuiteReport>
   const startMs = clock.monotonic();
   try {
     await mkdir(directory, { recursive: true });
-    await suite.run({
+    const context: SuiteContext = {
       quick: options.quick,
       rounds: options.rounds,
       directory,
@@ -142,7 +151,8 @@ async function runSuite(suite: Suite, options: RunOptions): Promise<SuiteReport>
         watcher.skip({ subject, why });
       },
       progress: (text) => watcher.progress(text),
-    });
+    };
+    await withinLimit(suite.run(context), limit, options);
     if (rows.length === 0 && skips.length === 0)
       failure = 'it neither reported nor skipped anything';
   } catch (error) {
@@ -153,6 +163,37 @@ async function runSuite(suite: Suite, options: RunOptions): Promise<SuiteReport>
   const { name, title, about } = suite;
   const durationS = (clock.monotonic() - startMs) / 1000;
   return { name, title, about, durationS, rows, skips, failure };
+}
+
+/**
+ * Settles as the suite does, and at the latest some time after its limit: a run of all suites ends, whatever
+ * hangs in one of them.
+ */
+async function withinLimit(
+  running: Promise<void>,
+  limit: AbortController,
+  { suiteLimitMs, graceMs, endStuck }: RunOptions,
+): Promise<void> {
+  const tooLong = new InternalError(
+    'INTERNAL',
+    `not done after ${Math.round(suiteLimitMs / 1000)} s, its limit`,
+  );
+  let timer = setTimeout(() => limit.abort(tooLong), suiteLimitMs);
+  const stuck = new Promise<never>((_, reject) => {
+    limit.signal.addEventListener('abort', () => {
+      timer = setTimeout(() => {
+        endStuck();
+        reject(tooLong);
+      }, graceMs);
+    });
+  });
+  try {
+    await Promise.race([running, stuck]);
+  } catch (error) {
+    throw limit.signal.aborted ? tooLong : error;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** One line, and without the directory: a result file says nothing about where it was made. */

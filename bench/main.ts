@@ -1,7 +1,9 @@
 // `npm run bench`: runs the suites and writes one result file, into bench/out or, with --commit-as, into
 // bench/results, where the documents take their figures from. An interrupt ends the suite at work, lets it
-// clean up, and writes nothing: half a run is no result.
+// clean up, and writes nothing: half a run is no result. A second one ends at once, and even then no
+// process and no file is left behind.
 
+import { rmSync } from 'node:fs';
 import { mkdtemp, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '../ts/clock.js';
@@ -13,6 +15,7 @@ import { watchOn } from './output.js';
 import { type BenchPaths, benchPaths, checkoutRoot } from './paths.js';
 import { type Result, writeResult } from './results.js';
 import { allSuites } from './suites.js';
+import { killLiving } from './support/scope.js';
 
 async function bench(args: readonly string[]): Promise<number> {
   const flags = parseFlags(
@@ -25,12 +28,17 @@ async function bench(args: readonly string[]): Promise<number> {
     return 0;
   }
   const abort = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    // The second one finds no listener and ends the process at once.
-    process.once(name, () => abort.abort(new Error(`stopped by ${name}`)));
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      // By exit() and not by the signal: what is closed on the way out is closed then too.
+      if (abort.signal.aborted) process.exit(exitInterrupted);
+      abort.abort(new Error(`stopped by ${name}`));
+    });
   }
   // Mounts are named by their real path.
   const directory = await realpath(await mkdtemp(join(flags.directory, 'millrace-bench-')));
+  // Processes that hold files in it have been killed by then: their listener is the older one.
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
   try {
     return await measure(flags, directory, abort.signal);
   } catch (error) {
@@ -51,6 +59,7 @@ async function measure(flags: BenchFlags, directory: string, signal: AbortSignal
     ({ name }) => flags.suites.length === 0 || flags.suites.includes(name),
   );
   const { quick, rounds, rivals } = flags;
+  const startedMs = systemClock.monotonic();
   const suites = await runSuites(chosen, {
     quick,
     rounds,
@@ -59,6 +68,9 @@ async function measure(flags: BenchFlags, directory: string, signal: AbortSignal
     signal,
     watcher: watchOn(process.stdout),
     clock: systemClock,
+    suiteLimitMs: suiteLimitMs(flags),
+    graceMs: 30_000,
+    endStuck: killLiving,
   });
   const result: Result = {
     format: 1,
@@ -74,10 +86,16 @@ async function measure(flags: BenchFlags, directory: string, signal: AbortSignal
     versions: await describeVersions(paths.root),
     suites,
   };
+  const elapsedS = (systemClock.monotonic() - startedMs) / 1000;
   const path = pathFor(flags, paths, date);
   writeResult(path, result);
-  process.stdout.write(`${summaryOf(suites).join('\n')}\nresult: ${path}\n`);
+  process.stdout.write(`${summaryOf(suites, elapsedS).join('\n')}\nresult: ${path}\n`);
   return suites.some(({ failure }) => failure !== null) ? exitFound : 0;
+}
+
+/** Several times what the longest suite takes: this is for what hangs, not for what is slow. */
+function suiteLimitMs({ quick, rounds }: BenchFlags): number {
+  return quick ? 60_000 : 300_000 + rounds * 150_000;
 }
 
 function pathFor({ out, commitAs }: BenchFlags, paths: BenchPaths, date: string): string {
@@ -90,7 +108,7 @@ function pathFor({ out, commitAs }: BenchFlags, paths: BenchPaths, date: string)
   return join(paths.out, `${stamp}.json`);
 }
 
-function summaryOf(suites: readonly SuiteReport[]): string[] {
+function summaryOf(suites: readonly SuiteReport[], elapsedS: number): string[] {
   const lines: string[] = [];
   const skips = suites.flatMap((suite) => suite.skips);
   for (const why of new Set(skips.map(({ subject, why: text }) => `${subject}: ${text}`))) {
@@ -99,9 +117,10 @@ function summaryOf(suites: readonly SuiteReport[]): string[] {
   for (const { name, failure } of suites) {
     if (failure !== null) lines.push(`FAILED: ${name}: ${failure}`);
   }
-  const seconds = suites.reduce((sum, { durationS }) => sum + durationS, 0);
+  const times = suites.map(({ name, durationS }) => `${name} ${durationS.toFixed(1)}`);
+  lines.push(`seconds by suite: ${times.join(', ')}`);
   const rows = suites.reduce((sum, suite) => sum + suite.rows.length, 0);
-  lines.push(`${suites.length} suites, ${rows} rows, ${Math.round(seconds)} s`);
+  lines.push(`${suites.length} suites, ${rows} rows, ${elapsedS.toFixed(1)} s in all`);
   return lines;
 }
 

@@ -52,7 +52,7 @@ export function withBench(
     try {
       await run({ ...stage, context, rows, wanted, startAll });
     } finally {
-      if (!signal.aborted) rows.report(context);
+      rows.report(context);
     }
   });
 }
@@ -96,30 +96,46 @@ export async function eachTurn<T>(
 
 const warmBytes = 64 * 1024;
 
-const given = new WeakMap<SuiteContext, Set<string>>();
+const givenUp = new WeakMap<SuiteContext, Set<string>>();
+const isOurs = ({ name }: { readonly name: string }): boolean => name.startsWith('millrace');
+
+/** Many times what a case takes on a slow machine: who is not done by then hangs. */
+const attemptLimitMs = 120_000;
+const attemptLimitOfQuickMs = 20_000;
 
 /**
  * One case of one subject. Where a rival cannot do what is asked of it, that is told once and the others
- * go on; where millrace cannot, the suite has failed.
+ * go on; where millrace cannot, the suite has failed. A subject that hangs is killed, which ends the case.
  */
 export async function attempt(
   context: SuiteContext,
-  subject: { readonly name: string },
+  subject: { readonly name: string; readonly stop?: RunningSubject['stop'] },
   name: string,
   act: () => Promise<void>,
 ): Promise<void> {
-  const told = given.get(context) ?? new Set();
-  given.set(context, told);
+  const given = givenUp.get(context) ?? new Set();
+  givenUp.set(context, given);
   const what = `${subject.name}, ${name}`;
-  if (told.has(what)) return;
+  if (given.has(what)) return;
   context.progress(what);
+  const limitMs = context.quick ? attemptLimitOfQuickMs : attemptLimitMs;
+  let hasHung = false;
+  const limit = setTimeout(() => {
+    hasHung = true;
+    // Its own failure to end is told where the suite closes what it has started.
+    subject.stop?.('SIGKILL').catch(() => {});
+  }, limitMs);
   try {
     await act();
   } catch (error) {
     context.signal.throwIfAborted();
-    if (subject.name.startsWith('millrace')) throw error;
-    told.add(what);
-    context.skip(what, (error as Error).message.split('\n')[0] ?? '');
+    const why = (error as Error).message.split('\n')[0] ?? '';
+    const told = hasHung ? `killed, for it was not done after ${limitMs / 1000} s` : why;
+    if (isOurs(subject)) throw hasHung ? new InternalError('INTERNAL', `${what}: ${told}`) : error;
+    given.add(what);
+    context.skip(what, told);
+  } finally {
+    clearTimeout(limit);
   }
 }
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleepMs } from 'node:timers/promises';
 import { repositoryRoot } from '../../test/support/root.js';
 import { InternalError } from '../../ts/errors.js';
-import { freePort, type Program, startProgram } from './programs.js';
+import { freePort, type Program, startProgram, untilListening } from './programs.js';
 import { watch } from './scope.js';
 import type { RestartableSubject, Setup, Subject } from './subject.js';
 
@@ -18,11 +18,15 @@ export interface MillraceOptions {
   /** raw: a raw file. memory: no disk. off: no cache at all. */
   readonly store?: 'raw' | 'memory' | 'off';
   readonly useDirectIo?: boolean;
+  /** More lines of raw_disk_cache. */
+  readonly disk?: DiskOptions;
   /** Write the whole file once before: a disk that is new to its file system writes at half speed. */
   readonly zeroFill?: boolean;
   /** For the process alone, such as a library to preload. */
   readonly environment?: (devicePath: string) => Readonly<Record<string, string>>;
 }
+
+export type DiskOptions = Readonly<Record<string, string | boolean>>;
 
 export interface MillraceStats {
   readonly proxy: Readonly<Record<string, number>>;
@@ -72,6 +76,7 @@ function writeConfig(setup: Setup, options: MillraceOptions, place: Place): void
       `  total_size: ${Math.max(256 * mib, setup.diskBytes)}`,
       `  use_direct_io: ${useDirectIo}`,
       '  create: true',
+      ...Object.entries(options.disk ?? {}).map(([key, value]) => `  ${key}: ${value}`),
     );
   }
   writeFileSync(place.config, `${lines.join('\n')}\n`);
@@ -134,6 +139,9 @@ async function running(
     port: place.port,
     scope: setup.scope,
   });
+  // It answers its clients first and its administrator then.
+  const isThere = await untilListening(place.adminPort, setup.scope.signal, () => false);
+  if (!isThere) throw new InternalError('INTERNAL', `${name}: its admin listener did not answer`);
   const stats = (): Promise<MillraceStats> => statsOf(place.adminPort, setup.scope.signal);
   return {
     name,

@@ -101,7 +101,8 @@ export async function startProgram(options: ProgramOptions): Promise<Program> {
     child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
   if (!(await untilListening(port, scope.signal, hasEnded))) {
     await close();
-    const said = readFileSync(output, 'utf8').trim().split('\n').slice(-8).join('\n');
+    // On one line: of a message only the first one is shown beside the other rows.
+    const said = readFileSync(output, 'utf8').trim().split('\n').slice(-3).join(' | ');
     throw new InternalError('INTERNAL', `${name} did not start: ${said}`);
   }
   return {

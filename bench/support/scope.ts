@@ -56,9 +56,12 @@ async function closeAll(closers: ReadonlySet<() => Promise<void>>): Promise<unkn
 }
 
 const living = new Set<ChildProcess>();
-process.on('exit', () => {
+process.on('exit', killLiving);
+
+/** Every process that was started and has not ended. */
+export function killLiving(): void {
   for (const child of living) killTree(child);
-});
+}
 
 /** With its children: a master that is killed leaves workers that go on serving. */
 export function killTree(child: ChildProcess): void {

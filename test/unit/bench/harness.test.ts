@@ -41,6 +41,9 @@ function options(t: ExecutionContext, changes: Partial<RunOptions> = {}): RunOpt
     watcher: nothing,
     // Every look is a second later than the one before.
     clock: { now: () => 0, monotonic: () => (now += 1000) },
+    suiteLimitMs: 60_000,
+    graceMs: 60_000,
+    endStuck: () => t.fail('nothing is stuck'),
     ...changes,
   };
 }
@@ -164,4 +167,33 @@ test('output: on a terminal the step is one line that is erased before a result'
   t.is(step, 'hit: 1 KiB, round 1 of 2, which is a te');
   t.true(after.startsWith('  1 KiB: millrace: CPU'));
   t.is(text.split(erase).length, 3);
+});
+
+test('harness: a suite that takes too long is told to stop, keeps its rows, and the next one runs', async (t) => {
+  const slow = suiteOf('slow', (context) => {
+    context.report(sample);
+    return new Promise((_, reject) => {
+      context.signal.addEventListener('abort', () => reject(new Error('told to stop')));
+    });
+  });
+  const next = suiteOf('next', (context) => context.report(sample));
+  const reports = await runSuites([slow, next], options(t, { suiteLimitMs: 1 }));
+  t.deepEqual(
+    reports.map(({ name, rows }) => [name, rows.length]),
+    [
+      ['slow', 1],
+      ['next', 1],
+    ],
+  );
+  t.regex(reports[0]?.failure ?? '', /not done after 0 s, its limit/);
+  t.is(reports[1]?.failure, null);
+});
+
+test('harness: one that does not even stop is left behind, and what it started is ended', async (t) => {
+  const ended: string[] = [];
+  const stuck = suiteOf('stuck', () => new Promise(() => {}));
+  const limits = { suiteLimitMs: 1, graceMs: 1, endStuck: () => void ended.push('all') };
+  const [report] = await runSuites([stuck], options(t, limits));
+  t.deepEqual(ended, ['all']);
+  t.regex(report?.failure ?? '', /its limit/);
 });

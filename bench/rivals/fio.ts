@@ -4,10 +4,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { InternalError } from '../../ts/errors.js';
+import type { SuiteContext } from '../harness.js';
+import { type Bench, mb } from '../support/bench.js';
 import { versionOf } from '../support/programs.js';
+import { higher } from '../support/rows.js';
 import { type Scope, watch } from '../support/scope.js';
 
-export const fioRival = 'fio';
+const fioRival = 'fio';
 
 export interface FioRead {
   readonly directory: string;
@@ -18,7 +21,7 @@ export interface FioRead {
   readonly scope: Scope;
 }
 
-export function missingFio(): string | null {
+function missingFio(): string | null {
   return fioVersion() === null ? 'fio is not installed: apt-get install fio' : null;
 }
 
@@ -26,7 +29,7 @@ function fioVersion(): string | null {
   return versionOf('fio', '--version', /fio-(\d+\.\d+)/);
 }
 
-export const fioName = (): string => `fio ${fioVersion()}`;
+const fioName = (): string => `fio ${fioVersion()}`;
 
 interface FioOutput {
   readonly jobs: readonly { readonly read: { readonly bw_bytes: number } }[];
@@ -56,4 +59,27 @@ export async function fioRead(options: FioRead): Promise<number> {
   const start = text.indexOf('{');
   if (start < 0) throw new InternalError('INTERNAL', 'fio failed on this file system');
   return (JSON.parse(text.slice(start)) as FioOutput).jobs[0]?.read.bw_bytes ?? 0;
+}
+
+const told = new WeakSet<SuiteContext>();
+
+/** One round of what the disk gives to random direct reads, as a row beside those of the proxies. */
+export async function diskRow(
+  { context, directory, scope, rows }: Bench,
+  title: string,
+  read: Pick<FioRead, 'sizeBytes' | 'blockBytes' | 'depth'>,
+): Promise<void> {
+  if (context.quick || !context.wantsRival(fioRival)) return;
+  const why = missingFio();
+  if (why !== null) {
+    if (!told.has(context)) context.skip('fio', why);
+    told.add(context);
+    return;
+  }
+  const bytesPerSecond = await fioRead({ directory, scope, seconds: 2, ...read });
+  const figures = [
+    higher('throughput', 'MB/s', bytesPerSecond / mb),
+    higher('requests', 'req/s', bytesPerSecond / read.blockBytes),
+  ];
+  rows.add(fioName(), title, figures, `no proxy: random direct reads, ${read.depth} at a time`);
 }

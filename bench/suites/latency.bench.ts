@@ -2,6 +2,7 @@
 // and of the last, beside the client that asks the origin itself.
 
 import type { Suite, SuiteContext } from '../harness.js';
+import { haproxy } from '../rivals/haproxy.js';
 import { nginx } from '../rivals/nginx.js';
 import { simple, undiciPipe } from '../rivals/node-subjects.js';
 import { attempt, type Bench, mb, mib, turnsOf, warmUp, withBench } from '../support/bench.js';
@@ -46,7 +47,9 @@ async function timesOf(bench: Bench, port: number): Promise<Times> {
 async function run(context: SuiteContext): Promise<void> {
   await withBench(context, async (bench) => {
     const few = [millrace(), nginx];
-    const subjects = await bench.startAll(context.quick ? few : [...few, undiciPipe, simple]);
+    const subjects = await bench.startAll(
+      context.quick ? few : [...few, haproxy('stream'), undiciPipe, simple],
+    );
     const direct = withoutProxy(bench.origin.port);
     await warmUp(bench, [...subjects, direct]);
     for (let round = 0; round < context.rounds; round += 1) {

@@ -3,7 +3,7 @@
 
 import { InternalError } from '../../ts/errors.js';
 import type { Suite, SuiteContext } from '../harness.js';
-import { fioName, fioRead, fioRival, missingFio } from '../rivals/fio.js';
+import { diskRow } from '../rivals/fio.js';
 import { nginx, nginxSlice } from '../rivals/nginx.js';
 import { trafficServer } from '../rivals/trafficserver.js';
 import { varnish } from '../rivals/varnish.js';
@@ -102,8 +102,10 @@ async function cold(bench: Bench, object: ObjectOnTrial, title: string): Promise
     await attempt(context, subject, title, () => prepare(bench, subject, object));
   }
   const current = new Map(subjects.map((subject) => [subject, subject]));
+  const disk = { sizeBytes: 1024 * mib, blockBytes: length, depth: connections };
   await eachTurn(context, subjects, (subject) =>
-    attempt(context, subject, title, async () => {
+    attempt(context, current.get(subject) ?? subject, title, async () => {
+      if (subject === subjects[0]) await diskRow(bench, title, disk);
       const last = current.get(subject) ?? subject;
       if (!isRestartable(last)) return;
       const again = await last.restart('stop');
@@ -112,24 +114,6 @@ async function cold(bench: Bench, object: ObjectOnTrial, title: string): Promise
     }),
   );
   for (const subject of current.values()) await subject.stop();
-}
-
-async function disk(bench: Bench, title: string): Promise<void> {
-  const { context, directory, scope, rows } = bench;
-  if (!context.wantsRival(fioRival)) return;
-  const why = missingFio();
-  if (why !== null) {
-    context.skip('fio', why);
-    return;
-  }
-  for (let round = 0; round < context.rounds; round += 1) {
-    const bytesPerSecond = await fioRead({
-      ...{ directory, scope, sizeBytes: 1024 * mib },
-      ...{ blockBytes: length, depth: connections, seconds: 2 },
-    });
-    const figure = higher('requests', 'req/s', bytesPerSecond / length);
-    rows.add(fioName(), title, [figure], `no proxy: direct reads, ${connections} at a time`);
-  }
 }
 
 async function run(context: SuiteContext): Promise<void> {
@@ -145,7 +129,6 @@ async function run(context: SuiteContext): Promise<void> {
     await hot(bench, object, `${what}, from memory`);
     if (context.quick) return;
     await cold(bench, object, `${what}, from disk`);
-    await disk(bench, `${what}, from disk`);
   });
 }
 
@@ -157,6 +140,7 @@ export const rangesSuite: Suite = {
     'the object fits into what the proxy may keep there, or into the page cache for those who rely on ' +
     'it. From disk: the process was started anew, with memory for 16 MiB, and the page cache was dropped; ' +
     'who reads through the page cache has more and more of it in memory while the run goes on. Before ' +
-    'that, fifty ranges of each subject were compared byte by byte.',
+    'that, fifty ranges of each subject were compared byte by byte. fio reads as much at that depth in ' +
+    'the same rounds.',
   run,
 };

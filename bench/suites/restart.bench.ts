@@ -53,7 +53,7 @@ async function run(context: SuiteContext): Promise<void> {
     });
     const current = new Map(subjects.map((subject) => [subject, subject]));
     await eachTurn(context, subjects, (subject) =>
-      attempt(context, subject, name, async () => {
+      attempt(context, current.get(subject) ?? subject, name, async () => {
         current.set(subject, await measure(bench, current.get(subject) ?? subject, name, count));
       }),
     );

@@ -4,6 +4,7 @@
 import type { Suite } from './harness.js';
 import { clientsSuite } from './suites/clients.bench.js';
 import { coalesceSuite } from './suites/coalesce.bench.js';
+import { compressionSuite } from './suites/compression.bench.js';
 import { directIoSuite } from './suites/direct-io.bench.js';
 import { hitSuite } from './suites/hit.bench.js';
 import { latencySuite } from './suites/latency.bench.js';
@@ -14,10 +15,13 @@ import { microHttpSuite } from './suites/micro-http.bench.js';
 import { microIndexSuite } from './suites/micro-index.bench.js';
 import { microStoreSuite } from './suites/micro-store.bench.js';
 import { missSuite } from './suites/miss.bench.js';
+import { prefetchSuite } from './suites/prefetch.bench.js';
+import { rangeCrowdSuite } from './suites/range-crowd.bench.js';
 import { rangesSuite } from './suites/ranges.bench.js';
 import { restartSuite } from './suites/restart.bench.js';
 import { seedSuite } from './suites/seed.bench.js';
 import { writeSuite } from './suites/write.bench.js';
+import { zeroCopySuite } from './suites/zero-copy.bench.js';
 
 export const allSuites: readonly Suite[] = [
   seedSuite,
@@ -27,10 +31,14 @@ export const allSuites: readonly Suite[] = [
   missSuite,
   writeSuite,
   rangesSuite,
+  rangeCrowdSuite,
   coalesceSuite,
   restartSuite,
   latencySuite,
   directIoSuite,
+  compressionSuite,
+  prefetchSuite,
+  zeroCopySuite,
   microDeviceSuite,
   microIndexSuite,
   microHashSuite,

@@ -120,6 +120,8 @@ export function markdownOf({ heads, rows, notes }: Table): string {
   const escaped = (cell: string): string => cell.replaceAll('|', '\\|');
   const line = (cells: readonly string[]): string => `| ${cells.map(escaped).join(' | ')} |`;
   const table = [line(heads), `|${heads.map(() => '---').join('|')}|`, ...rows.map(line)];
-  const list = notes.length === 0 ? [] : ['', ...notes.map((note) => `- ${note}`)];
-  return [...table, ...list].join('\n');
+  const list = notes.map((note) => `- ${note}`);
+  // Of a suite that was skipped whole there is nothing but the reasons.
+  if (rows.length === 0) return list.join('\n');
+  return [...table, ...(list.length === 0 ? [] : ['', ...list])].join('\n');
 }

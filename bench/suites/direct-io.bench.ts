@@ -3,23 +3,11 @@
 
 import { readFileSync } from 'node:fs';
 import type { Suite, SuiteContext } from '../harness.js';
-import {
-  attempt,
-  type Bench,
-  costOf,
-  cpuPerGb,
-  eachTurn,
-  mib,
-  throughput,
-  warmUp,
-  withBench,
-} from '../support/bench.js';
-import { millrace, type RunningMillrace } from '../support/millrace.js';
+import { attempt, eachTurn, mib, warmUp, withBench } from '../support/bench.js';
+import { millrace } from '../support/millrace.js';
+import { type StoreAndRead, storeAndRead } from '../support/option.js';
 import { freshPath } from '../support/origin.js';
-import { coldNote, dropPageCache } from '../support/page-cache.js';
 import { lower } from '../support/rows.js';
-
-const concurrency = 8;
 
 /** Bytes that the kernel holds of files, of all of them. */
 function pageCacheBytes(): number {
@@ -27,70 +15,38 @@ function pageCacheBytes(): number {
   return Number(/^Cached:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024;
 }
 
-async function measure(
-  bench: Bench,
-  subject: RunningMillrace,
-  count: number,
-): Promise<RunningMillrace> {
-  const { client, context, rows, origin } = bench;
-  const paths = Array.from({ length: count }, () => freshPath(mib));
-  dropPageCache();
-  const cachedBefore = pageCacheBytes();
-  const stored = await costOf(subject, context.signal, async () => {
-    const downloads = await client.download({ port: subject.port, paths, concurrency });
-    await subject.flushed();
-    return downloads;
-  });
-  const bytes = stored.value.bytes;
-  rows.add(subject.name, 'misses, 1 MiB', [
-    throughput(stored.value),
-    cpuPerGb(stored.cpuMs, bytes),
-    lower('page cache growth', 'bytes', Math.max(0, pageCacheBytes() - cachedBefore)),
-  ]);
-  const again = await subject.restart('stop');
-  const note = coldNote(dropPageCache());
-  const before = (await origin.counts()).requests;
-  const read = await costOf(again, context.signal, () =>
-    client.download({ port: again.port, paths, concurrency }),
-  );
-  const asked = (await origin.counts()).requests - before;
-  const figures = [
-    throughput(read.value),
-    cpuPerGb(read.cpuMs, bytes),
-    lower('origin requests', 'count', asked),
-  ];
-  rows.add(again.name, 'hits from disk, 1 MiB', figures, note);
-  return again;
-}
+const step: StoreAndRead = {
+  whileStored: async () => {
+    const before = pageCacheBytes();
+    return async () => [
+      lower('page cache growth', 'bytes', Math.max(0, pageCacheBytes() - before)),
+    ];
+  },
+};
 
 async function run(context: SuiteContext): Promise<void> {
   await withBench(context, async (bench) => {
     const bounds = { memoryBytes: 16 * mib, diskBytes: (context.quick ? 512 : 2048) * mib };
-    const count = context.quick ? 64 : 384;
-    const direct = await bench.start(
-      millrace({ name: 'millrace, direct I/O', zeroFill: !context.quick }),
-      bounds,
-    );
+    const count = context.quick ? 32 : 384;
+    const zeroFill = !context.quick;
+    const direct = await bench.start(millrace({ name: 'millrace, direct I/O', zeroFill }), bounds);
     const { store } = await direct.stats();
     if (store?.directIo !== true) {
       context.skip('direct I/O', `refused here: ${String(store?.directIoRefusal)}`);
       return;
     }
-    const through = await bench.start(
-      millrace({
-        name: 'millrace, page cache',
-        useDirectIo: false,
-        zeroFill: !context.quick,
-      }),
-      bounds,
-    );
-    await warmUp(bench, [direct, through]);
-    const current = new Map([direct, through].map((subject) => [subject, subject]));
-    await eachTurn(context, [direct, through], (subject) =>
-      attempt(context, subject, 'direct I/O', async () => {
-        current.set(subject, await measure(bench, current.get(subject) ?? subject, count));
-      }),
-    );
+    const buffered = millrace({ name: 'millrace, page cache', useDirectIo: false, zeroFill });
+    const kinds = [direct, await bench.start(buffered, bounds)];
+    await warmUp(bench, kinds);
+    const current = new Map(kinds.map((subject) => [subject, subject]));
+    await eachTurn(context, kinds, async (subject) => {
+      const running = current.get(subject) ?? subject;
+      const paths = Array.from({ length: count }, () => freshPath(mib));
+      await attempt(context, running, 'direct I/O', async () => {
+        const what = { name: '1 MiB', paths, concurrency: 8 };
+        current.set(subject, await storeAndRead(bench, running, what, step));
+      });
+    });
   });
 }
 

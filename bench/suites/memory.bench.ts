@@ -17,6 +17,7 @@ import {
 } from '../support/bench.js';
 import { millrace } from '../support/millrace.js';
 import { freshPath } from '../support/origin.js';
+import type { SlowReading } from '../support/raw-request.js';
 import { lower, told } from '../support/rows.js';
 import type { RunningSubject, Subject } from '../support/subject.js';
 import { usageOf } from '../support/usage.js';
@@ -27,6 +28,7 @@ interface Case {
   readonly count: number;
   readonly inQuick: boolean;
   readonly claim?: string;
+  readonly slowly?: SlowReading;
 }
 
 const cases: readonly Case[] = [
@@ -47,6 +49,14 @@ const cases: readonly Case[] = [
   },
   { name: '10 x 100 MB', size: 100 * mb, count: 10, inQuick: false },
   { name: '1 GiB', size: 1024 * mib, count: 1, inQuick: false },
+  {
+    name: '1 GiB, slow reader',
+    size: 1024 * mib,
+    count: 1,
+    inQuick: false,
+    // In this time the origin could have sent all of it, to a proxy that takes it.
+    slowly: { bytesPerSecond: 10 * mb, forMs: 3000 },
+  },
 ];
 
 /** The same for all who have such a bound: what is above it is not the cache that was asked for. */
@@ -69,7 +79,13 @@ async function measure(bench: Bench, subject: Subject, what: Case): Promise<void
     await client.download({ port: running.port, paths: [freshPath(1024)] });
     const idle = usageOf(running.pid).residentBytes;
     const paths = Array.from({ length: what.count }, () => freshPath(what.size));
-    await client.download({ port: running.port, paths, concurrency: what.count });
+    const { slowly } = what;
+    await client.download({
+      port: running.port,
+      paths,
+      concurrency: what.count,
+      ...(slowly && { slowly }),
+    });
     const { peakBytes } = usageOf(running.pid);
     rows.add(
       running.name,
@@ -105,7 +121,7 @@ export const memorySuite: Suite = {
   about:
     'The peak of resident memory (VmHWM of all processes of a subject, added up) while it passes on cold ' +
     'objects, each case in a new process over an empty cache. Growth is the peak less what was resident ' +
-    "before, after one small request. What the kernel caches of files is nobody's memory here, except " +
+    "before, after one small request. The slow reader takes 10 MB/s for three seconds and leaves. What the kernel caches of files is nobody's memory here, except " +
     'where a program maps its file, as Varnish does.',
   run,
 };

@@ -2,7 +2,7 @@
 // tells what each of them saw. It takes its orders over the channel that fork() makes, and ends with it.
 
 import { systemClock } from '../../ts/clock.js';
-import { type RawResult, receiveBytes, requestRaw } from './raw-request.js';
+import { type RawResult, receiveBytes, requestRaw, type SlowReading } from './raw-request.js';
 
 export interface DownloadJob {
   readonly port: number;
@@ -13,6 +13,7 @@ export interface DownloadJob {
   readonly concurrency: number;
   readonly verify: boolean;
   readonly firstByteOnly: boolean;
+  readonly slowly?: SlowReading;
 }
 
 export interface DownloadReport {

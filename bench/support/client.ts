@@ -4,7 +4,7 @@
 import { InternalError } from '../../ts/errors.js';
 import type { ClientMessage, DownloadJob, DownloadReport } from './client-process.js';
 import { startNodeChild } from './node-child.js';
-import type { RawResult } from './raw-request.js';
+import type { RawResult, SlowReading } from './raw-request.js';
 import type { Scope } from './scope.js';
 
 export interface DownloadOptions {
@@ -17,6 +17,8 @@ export interface DownloadOptions {
   /** Off only where the comparison would cost more than what is measured. */
   readonly verify?: boolean;
   readonly firstByteOnly?: boolean;
+  /** A part of each body, at a rate of its own. */
+  readonly slowly?: SlowReading;
 }
 
 export interface Downloads extends DownloadReport {
@@ -42,8 +44,9 @@ export async function startClient(scope: Scope): Promise<Client> {
         const range = ranges?.[index];
         return range === undefined ? { path } : { path, range };
       });
-      const { firstByteOnly = false } = options;
-      const message = await child.ask({ port, items, concurrency, verify, firstByteOnly });
+      const { firstByteOnly = false, slowly } = options;
+      const how = { concurrency, verify, firstByteOnly, ...(slowly && { slowly }) };
+      const message = await child.ask({ port, items, ...how });
       if (message.kind !== 'done') throw new InternalError('INTERNAL', 'the client was restarted');
       const { results, elapsedMs } = message.report;
       for (const [index, result] of results.entries()) {

@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleepMs } from 'node:timers/promises';
 import { makeThrottle, type Throttle } from '../../ts/cli/demo/throttle.js';
 import { systemClock } from '../../ts/clock.js';
-import { sliceOf } from './pattern.js';
+import { kindOf, sliceOf } from './pattern.js';
 
 export interface OriginCounts {
   readonly requests: number;
@@ -67,7 +67,8 @@ function answerHead(request: IncomingMessage, response: ServerResponse, size: nu
     'last-modified': 'Wed, 15 Jan 2020 08:00:00 GMT',
     'cache-control': 'public, max-age=86400',
     'accept-ranges': 'bytes',
-    'content-type': 'application/octet-stream',
+    'content-type':
+      kindOf(request.url ?? '') === 'text' ? 'text/plain' : 'application/octet-stream',
   };
   if (condition === etag) {
     response.writeHead(304, fields).end();

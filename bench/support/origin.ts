@@ -8,6 +8,7 @@ import type {
   OriginMessage,
   OriginOrder,
 } from './origin-process.js';
+import type { BodyKind } from './pattern.js';
 import type { Scope } from './scope.js';
 
 export interface Origin {
@@ -41,7 +42,8 @@ export async function startOrigin(scope: Scope): Promise<Origin> {
 let made = 0;
 
 /** The path of an object that nobody has asked for yet. */
-export function freshPath(size: number): string {
+export function freshPath(size: number, kind: BodyKind = 'noise'): string {
   made += 1;
-  return `/size/${size}?n=${process.pid}-${made}`;
+  const suffix = kind === 'noise' ? '' : `&kind=${kind}`;
+  return `/size/${size}?n=${process.pid}-${made}${suffix}`;
 }

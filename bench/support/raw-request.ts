@@ -15,6 +15,13 @@ export interface RawRequest {
   readonly verify: boolean;
   /** Leave at the first body byte. */
   readonly firstByteOnly: boolean;
+  /** Read no faster than this, and leave after that time. */
+  readonly slowly?: SlowReading;
+}
+
+export interface SlowReading {
+  readonly bytesPerSecond: number;
+  readonly forMs: number;
 }
 
 export interface RawResult {
@@ -82,10 +89,21 @@ export function requestRaw(request: RawRequest, buffer: Buffer, clock: Clock): P
       if (bytes > head.length) finish('more bytes than announced');
       else if (bytes === head.length || request.firstByteOnly) finish('');
     };
+    /** False: nothing is read from the socket until it is time for it. */
+    const mayReadOn = (): boolean => {
+      if (request.slowly === undefined || isDone) return !isDone;
+      const { bytesPerSecond, forMs } = request.slowly;
+      const elapsedMs = clock.monotonic() - startedMs;
+      if (elapsedMs >= forMs) finish('');
+      const aheadMs = (bytes / bytesPerSecond) * 1000 - elapsedMs;
+      if (isDone || aheadMs <= 0) return !isDone;
+      setTimeout(() => socket.resume(), Math.min(aheadMs, forMs - elapsedMs));
+      return false;
+    };
     const take = (count: number, received: Buffer): boolean => {
       if (head !== undefined) {
         takeBody(received.subarray(0, count));
-        return !isDone;
+        return mayReadOn();
       }
       const before = pending.length;
       pending += received.toString('latin1', 0, count);

@@ -7,6 +7,7 @@ import { barChart, colorOf, lineChart } from '../../../bench/charts.js';
 import { regenerated, type Sources, strayFigures } from '../../../bench/document.js';
 import { drawCharts } from '../../../bench/draw.js';
 import { pageOf } from '../../../bench/page.js';
+import { allSuites } from '../../../bench/suites.js';
 import { cellOf, markdownOf, metricTable, suiteTable, tableNamed } from '../../../bench/tables.js';
 import { gapText, judge, type Target, targets, targetsTable } from '../../../bench/targets.js';
 import { metric, named, row, suite } from './samples.js';
@@ -156,8 +157,26 @@ test('targets: a line without figures says so', (t) => {
   t.is(rows[1]?.[2], 'not measured yet');
 });
 
+test('targets: a line that nobody here can measure says why', (t) => {
+  const { rows } = targetsTable([newest], [{ what: 'a year', wording: 'whole', why: 'too long' }]);
+  t.deepEqual(rows, [['a year', 'whole', 'not measured: too long', '', '', '']]);
+});
+
+test('targets: another subject than millrace itself may be meant', (t) => {
+  t.is(judge({ ...target, subject: 'nginx 1.22', value: 8 }, [newest])?.gap, 2);
+  t.is(judge({ ...target, subject: 'nobody' }, [newest]), null);
+});
+
+test('targets: every suite that one names is there', (t) => {
+  const names = new Set(allSuites.map(({ name }) => name));
+  const missing = targets.filter((one) => 'suite' in one && !names.has(one.suite));
+  t.deepEqual(missing, []);
+});
+
 test('targets: each has one way to be met', (t) => {
-  for (const { what, value, factor, beyond, peers } of targets) {
+  for (const one of targets) {
+    if ('why' in one) continue;
+    const { what, value, factor, beyond, peers } = one;
     t.is([value, factor, beyond].filter((given) => given !== undefined).length, 1, what);
     t.true(value !== undefined || peers !== null, what);
   }

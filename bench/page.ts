@@ -19,13 +19,18 @@ body { margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color: var(--text);
 h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin: 2.5rem 0 0.3rem }
 nav a { margin-right: 0.9em; white-space: nowrap } a { color: var(--mark) }
 p, li { max-width: 46rem } .faint { color: var(--faint) } .failed { color: var(--bad) }
-.wide { overflow-x: auto } svg { max-width: 100%; height: auto; margin: 0.8rem 0; display: block }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 0.8rem 0 }
-th, td { padding: 0.25rem 0.9rem 0.25rem 0; text-align: left; vertical-align: top;
+.wide { overflow-x: auto; margin: 0.8rem 0 }
+svg { max-width: 100%; min-width: 26rem; height: auto; display: block }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+th, td { padding: 0.2rem 1.2rem 0.2rem 0; text-align: left; vertical-align: baseline;
   border-bottom: 1px solid var(--rule) }
-td:first-child { white-space: nowrap }
 th { color: var(--faint); font-weight: normal; white-space: nowrap }
-tr.ours td { font-weight: 600 } ul { padding-left: 1.2rem; color: var(--faint); font-size: 0.9rem }
+td:first-child { white-space: nowrap }
+.figures td { white-space: nowrap } .figures td + td, .figures th + th { text-align: right }
+tr.case td { padding-top: 0.9rem; border-bottom: none; white-space: normal }
+tr.ours td { font-weight: 600; color: var(--mark) }
+small { color: var(--faint); font-weight: normal; font-size: 0.8em }
+ul { padding-left: 1.2rem; color: var(--faint); font-size: 0.9rem; margin: 0.6rem 0 }
 `;
 
 export async function pageOf(shown: NamedResult): Promise<string> {
@@ -50,27 +55,47 @@ ${sections.join('\n')}
 
 function sectionOf(suite: SuiteReport, charts: ReadonlyMap<string, string>): string {
   const drawn = chartRecipes
-    .filter((recipe) => recipe.suite === suite.name)
-    .map(({ name }) => charts.get(name) ?? '');
+    .filter((recipe) => recipe.suite === suite.name && charts.has(recipe.name))
+    .map(({ name }) => `<div class="wide">${charts.get(name)}</div>`);
   const failure =
     suite.failure === null ? '' : `<p class="failed">Broke off: ${escaped(suite.failure)}</p>`;
   return `<h2 id="${suite.name}">${escaped(suite.name)}: ${escaped(suite.title)}</h2>
 <p>${escaped(suite.about)}</p>
-${failure}${drawn.join('')}${tableOf(suiteTable(suite))}`;
+${failure}${drawn.join('')}${figuresOf(suiteTable(suite))}`;
 }
 
-function tableOf({ heads, rows, notes }: Table): string {
-  const head = heads.some(Boolean)
-    ? `<tr>${heads.map((text) => `<th>${escaped(text)}</th>`).join('')}</tr>`
-    : '';
-  const lines = rows.map((cells) => {
-    const isOurs = cells[1] === 'millrace' ? ' class="ours"' : '';
-    return `<tr${isOurs}>${cells.map((text) => `<td>${escaped(text)}</td>`).join('')}</tr>`;
-  });
-  const list = notes.map((note) => `<li>${escaped(note)}</li>`).join('');
-  const below = list === '' ? '' : `<ul>${list}</ul>`;
+/** The table of a suite: its cases below each other, each with its subjects. */
+function figuresOf({ heads, rows, notes }: Table): string {
+  const below = listOf(notes);
   if (rows.length === 0) return below;
-  return `<div class="wide"><table>${head}${lines.join('')}</table></div>${below}`;
+  const [, ...names] = heads;
+  const lines = rows.flatMap(([name = '', subject = '', ...cells], index) => {
+    const isOurs = subject.startsWith('millrace') ? ' class="ours"' : '';
+    const line = `<tr${isOurs}><td>${escaped(subject)}</td>${cells.map(figureCell).join('')}</tr>`;
+    if (name === rows[index - 1]?.[0]) return [line];
+    return [`<tr class="case"><td colspan="${names.length}">${escaped(name)}</td></tr>`, line];
+  });
+  const head = `<tr>${names.map((text) => `<th>${escaped(text)}</th>`).join('')}</tr>`;
+  return `<div class="wide"><table class="figures">${head}${lines.join('')}</table></div>${below}`;
+}
+
+/** The spread smaller than the figure that it belongs to. */
+function figureCell(text: string): string {
+  const [value = '', spread] = text.split(' +-');
+  const beside = spread === undefined ? '' : ` <small>&plusmn;${escaped(spread)}</small>`;
+  return `<td>${escaped(value)}${beside}</td>`;
+}
+
+function tableOf({ rows, notes }: Table): string {
+  const lines = rows.map(
+    (cells) => `<tr>${cells.map((text) => `<td>${escaped(text)}</td>`).join('')}</tr>`,
+  );
+  return `<div class="wide"><table>${lines.join('')}</table></div>${listOf(notes)}`;
+}
+
+function listOf(notes: readonly string[]): string {
+  const list = notes.map((note) => `<li>${escaped(note)}</li>`).join('');
+  return list === '' ? '' : `<ul>${list}</ul>`;
 }
 
 function escaped(text: string): string {

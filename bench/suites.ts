@@ -7,6 +7,7 @@ import { coalesceSuite } from './suites/coalesce.bench.js';
 import { compressionSuite } from './suites/compression.bench.js';
 import { directIoSuite } from './suites/direct-io.bench.js';
 import { hitSuite } from './suites/hit.bench.js';
+import { ioBackendSuite } from './suites/io-backend.bench.js';
 import { latencySuite } from './suites/latency.bench.js';
 import { memorySuite } from './suites/memory.bench.js';
 import { microDeviceSuite } from './suites/micro-device.bench.js';
@@ -36,6 +37,7 @@ export const allSuites: readonly Suite[] = [
   restartSuite,
   latencySuite,
   directIoSuite,
+  ioBackendSuite,
   compressionSuite,
   prefetchSuite,
   zeroCopySuite,

@@ -32,7 +32,10 @@ function distinct(texts: Iterable<string>): string[] {
 
 export function suiteTable(suite: SuiteReport): Table {
   const metrics = distinct(suite.rows.flatMap((row) => row.metrics.map(({ name }) => name)));
-  const rows = suite.rows.map((row) => [
+  // Whatever the order was in which they were measured, the subjects of a case stand together.
+  const cases = distinct(suite.rows.map((row) => row.case));
+  const byCase = cases.flatMap((one) => suite.rows.filter((row) => row.case === one));
+  const rows = byCase.map((row) => [
     row.case,
     row.subject,
     ...metrics.map((name) => metricCell(row, name)),

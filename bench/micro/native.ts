@@ -12,8 +12,12 @@ import { collectRounds, type Measured, type Rounds, type Sample } from './rows.j
 
 export type NativePart = 'device' | 'index' | 'hash' | 'store';
 
-/** Measures one part of the native benchmarks in every round and reports its rows. */
-export async function measureNative(context: SuiteContext, part: NativePart): Promise<void> {
+/** Measures one part of the native benchmarks, and `beside` it, in every round and reports the rows. */
+export async function measureNative(
+  context: SuiteContext,
+  part: NativePart,
+  beside?: (rounds: Rounds) => Promise<void>,
+): Promise<void> {
   const program = await buildNative(context);
   if (program === null) return;
   const rounds = collectRounds();
@@ -25,6 +29,7 @@ export async function measureNative(context: SuiteContext, part: NativePart): Pr
       throw new InternalError('INTERNAL', `millrace-bench ${part} failed: ${lastLine(errors)}`);
     }
     takeLines(output, rounds);
+    await beside?.(rounds);
   }
   rounds.report(context);
 }

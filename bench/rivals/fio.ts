@@ -10,7 +10,7 @@ import { versionOf } from '../support/programs.js';
 import { higher } from '../support/rows.js';
 import { type Scope, watch } from '../support/scope.js';
 
-const fioRival = 'fio';
+export const wantsFio = (context: SuiteContext): boolean => context.wantsRival('fio');
 
 export interface FioRead {
   readonly directory: string;
@@ -21,7 +21,7 @@ export interface FioRead {
   readonly scope: Scope;
 }
 
-function missingFio(): string | null {
+export function missingFio(): string | null {
   return fioVersion() === null ? 'fio is not installed: apt-get install fio' : null;
 }
 
@@ -29,7 +29,7 @@ function fioVersion(): string | null {
   return versionOf('fio', '--version', /fio-(\d+\.\d+)/);
 }
 
-const fioName = (): string => `fio ${fioVersion()}`;
+export const fioName = (): string => `fio ${fioVersion()}`;
 
 interface FioOutput {
   readonly jobs: readonly { readonly read: { readonly bw_bytes: number } }[];
@@ -69,7 +69,7 @@ export async function diskRow(
   title: string,
   read: Pick<FioRead, 'sizeBytes' | 'blockBytes' | 'depth'>,
 ): Promise<void> {
-  if (context.quick || !context.wantsRival(fioRival)) return;
+  if (context.quick || !wantsFio(context)) return;
   const why = missingFio();
   if (why !== null) {
     if (!told.has(context)) context.skip('fio', why);

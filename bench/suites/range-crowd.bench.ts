@@ -82,12 +82,16 @@ async function measure(
 async function run(context: SuiteContext): Promise<void> {
   await withBench(context, async (bench) => {
     const size = (context.quick ? 128 : 1024) * mib;
-    const name = `${clients} clients, ${clients} ranges of 64 KiB of one cold object of ${context.quick ? '128 MiB' : '1 GiB'}`;
+    const object = context.quick ? '128 MiB' : '1 GiB';
+    const name = `${clients} clients, ${clients} ranges of 64 KiB of one cold object of ${object}`;
     const few = [millrace(), nginxSlice];
     const rest = [nginx, varnish('file'), trafficServer, haproxy('stream')];
     // Room for the whole object of every round, for those who take it.
     const bounds = { diskBytes: (context.rounds + 1) * size + 256 * mib };
-    const subjects = await bench.startAll(context.quick ? few : [...few, ...rest], bounds);
+    const subjects = await bench.startAll(
+      context.quick ? few.slice(0, 1) : [...few, ...rest],
+      bounds,
+    );
     await warmUp(bench, subjects);
     await eachTurn(context, subjects, (subject) =>
       attempt(context, subject, name, () => measure(bench, subject, name, size)),
@@ -102,6 +106,7 @@ export const rangeCrowdSuite: Suite = {
     'A hundred clients ask at the same moment for 64 KiB each, spread over one cold object; every byte is ' +
     'compared. From the origin is what it has sent when it sends no more, also after the clients have ' +
     'left: the ranges themselves are 6.6 MB, whole chunks of 1 MiB around them 105 MB. Total is the time ' +
-    'until the last client had its part.',
+    'until the last client had its part. Who passes ranges on and keeps nothing of them takes the least ' +
+    'from the origin here, and as much again the next time.',
   run,
 };

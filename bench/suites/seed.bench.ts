@@ -32,7 +32,7 @@ const sizes: readonly Size[] = [
   { megabytes: 50, repeats: 2, claimOfSimple: '5 s' },
   { megabytes: 100, repeats: 2, claimOfSimple: '10 s' },
 ];
-const quickMegabytes: readonly number[] = [1, 100];
+const quickMegabytes: readonly number[] = [1, 10];
 
 const lines = [
   { name: 'origin unthrottled', bytesPerSecond: null },

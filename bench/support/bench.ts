@@ -145,7 +145,7 @@ export async function warmUp(
   subjects: readonly RunningSubject[],
 ): Promise<void> {
   for (const { port } of subjects) {
-    const paths = Array.from({ length: context.quick ? 40 : 200 }, () => freshPath(warmBytes));
+    const paths = Array.from({ length: context.quick ? 20 : 200 }, () => freshPath(warmBytes));
     await client.download({ port, paths, concurrency: 4 });
   }
 }

@@ -1,6 +1,6 @@
-// Suites that compare millrace with itself, an option of raw_disk_cache on and off: whether the option does
-// anything in this version, an instance of each kind, and the step that most of them measure: objects
-// stored, and read back by a process that has them on the disk alone.
+// Suites that compare millrace with itself, an option of raw_disk_cache one way and the other: whether the
+// option does anything in this version, an instance of each kind, and the step that most of them measure:
+// objects stored, and read back by a process that has them on the disk alone.
 
 import { findNotInEffect } from '../../ts/config/not-in-effect.js';
 import type { Suite, SuiteContext } from '../harness.js';
@@ -78,8 +78,10 @@ export async function storeAndRead(
 }
 
 export interface Comparison {
-  /** Of raw_disk_cache, true or false. */
+  /** Of raw_disk_cache. */
   readonly option: string;
+  /** True and false without them. */
+  readonly values?: readonly [string | boolean, string | boolean];
   readonly bounds: Bounds;
   /** New ones at each call: what was stored once is no miss. */
   objects(context: SuiteContext): readonly Objects[];
@@ -89,22 +91,22 @@ export interface Comparison {
 /** Skipped whole while the option has no effect. */
 export async function compareOption(
   context: SuiteContext,
-  { option, bounds, objects, step }: Comparison,
+  { option, values = [true, false], bounds, objects, step }: Comparison,
 ): Promise<void> {
-  const why = notInEffect({ [option]: true });
+  const [why = null] = values.map((value) => notInEffect({ [option]: value })).filter(Boolean);
   if (why !== null) {
     context.skip(`millrace, ${option}`, why);
     return;
   }
   await withBench(context, async (bench) => {
-    const start = (value: boolean): Promise<RunningMillrace> => {
+    const start = (value: string | boolean): Promise<RunningMillrace> => {
       const name = `millrace, ${option}: ${value}`;
       return bench.start(
         millrace({ name, disk: { [option]: value }, zeroFill: !context.quick }),
         bounds,
       );
     };
-    const kinds = [await start(true), await start(false)];
+    const kinds = [await start(values[0]), await start(values[1])];
     const current = new Map(kinds.map((subject) => [subject, subject]));
     await warmUp(bench, kinds);
     await eachTurn(context, kinds, async (subject) => {
@@ -118,7 +120,7 @@ export async function compareOption(
   });
 }
 
-/** A suite of an option that is on or off. */
+/** A suite of one option. */
 export function optionSuite(
   told: Pick<Suite, 'name' | 'title' | 'about'>,
   comparison: Comparison,

@@ -4,13 +4,16 @@
 // kind of body it is by ?kind=, and is noise without.
 
 export const bodyKinds = ['noise', 'text', 'sparse'] as const;
-/** noise: nobody makes it smaller. text: words, as in logs and pages. sparse: zeros, as in images of disks. */
+/**
+ * noise: nobody makes it smaller. text: words, as in logs and pages. sparse: zeros, as in images of
+ * disks.
+ */
 export type BodyKind = (typeof bodyKinds)[number];
 
 const period = 1_048_583;
 const namesKept = 4096;
 
-/** Of each kind two periods, so that any slice of up to one period is contiguous. Made when first asked for. */
+/** Of each kind two periods, so that a slice of up to one period is contiguous. Made when asked for. */
 const tables = new Map<BodyKind, Buffer>();
 const shifts = new Map<string, number>();
 

@@ -64,6 +64,10 @@ test('tables: a cell cannot break out of its column', (t) => {
   );
 });
 
+test('tables: of a suite that was skipped whole only the reasons are told', (t) => {
+  t.is(markdownOf({ heads: ['a', 'b'], rows: [], notes: ['not here'] }), '- not here');
+});
+
 test('document: what is between markers comes from the named result', (t) => {
   const text = [
     'CPU: <!-- value: hit / 1 KiB / millrace / CPU from latest -->9<!-- /value -->, before:',
@@ -241,6 +245,9 @@ test('page: it needs nothing beside it, tells failures, and escapes what suites 
   const html = await pageOf(named('run', [suite('seed', seedRows), broken]));
   t.true(html.includes('Broke off: no disk &amp; no hope'));
   t.true(html.includes('<td>a &lt;b&gt;</td>'));
+  // A case once, above its subjects; the spread beside the figure.
+  t.is(html.split('>10 MB, origin at 100 MB/s<').length, 2);
+  t.true(html.includes('<td>simple proxy</td><td>100 ms</td>'));
   t.true(html.includes('<svg') && html.includes('<style>'));
   t.notRegex(html, /<(?:script|link|img)\b|url\(|@import/);
 });

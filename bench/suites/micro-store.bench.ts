@@ -8,6 +8,7 @@ import { L1Policy } from '../../ts/store/l1.js';
 import { openStore } from '../../ts/store/store.js';
 import type { Suite } from '../harness.js';
 import { type AsyncCase, type MicroCase, measureCases } from '../micro/benny.js';
+import { openDiskCases } from '../micro/disk-cases.js';
 import { measureNative } from '../micro/native.js';
 import { fillHeadOf, keyOf, noise, requestFields } from '../micro/samples.js';
 
@@ -21,7 +22,7 @@ export const microStoreSuite: Suite = {
     'A store without a disk, so that only processors count. In C++: page pool, memory tier, bytes ' +
     'through a fill. In JavaScript, with all crossings into the addon: from a key to a decoded ' +
     'head, body bytes read and given back as leases, a whole fill with one follower, and the ' +
-    'S3-FIFO policy over 10,000 slots.',
+    'S3-FIFO policy over 10,000 slots; last, one read of the disk after the other.',
   async run(context) {
     await measureNative(context, 'store');
     const store = await openStore({
@@ -32,12 +33,14 @@ export const microStoreSuite: Suite = {
       followerGraceMs: 1000,
     });
     const held: StoredObject[] = [];
+    const disk = await openDiskCases(context.directory, context.quick);
     try {
       const cases = [...(await lookupCases(store)), ...(await readCases(store, held))];
-      await measureCases(context, [...cases, ...fillCases(store), ...policyCases()]);
+      await measureCases(context, [...cases, ...fillCases(store), ...policyCases(), ...disk.cases]);
     } finally {
       for (const object of held) object.close();
       await store.close();
+      await disk.close();
     }
   },
 };

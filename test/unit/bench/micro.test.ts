@@ -26,7 +26,7 @@ const line =
 
 test('native: a line becomes a measurement', (t) => {
   t.deepEqual(readLine(line), {
-    subject: '4 threads',
+    subject: 'millrace, 4 threads',
     case: 'read of 4 KiB',
     samples: [{ name: 'p50', unit: 'us', better: 'lower', value: 73.5 }],
     note: 'buffered',

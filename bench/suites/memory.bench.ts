@@ -3,7 +3,7 @@
 
 import type { Suite, SuiteContext } from '../harness.js';
 import { nginx } from '../rivals/nginx.js';
-import { httpProxyMiddleware, simple, undiciCache, undiciPipe } from '../rivals/node-subjects.js';
+import { httpProxyMiddleware, simple, undiciPipe } from '../rivals/node-subjects.js';
 import { trafficServer } from '../rivals/trafficserver.js';
 import { varnish } from '../rivals/varnish.js';
 import {
@@ -104,7 +104,7 @@ async function measure(bench: Bench, subject: Subject, what: Case): Promise<void
 
 async function run(context: SuiteContext): Promise<void> {
   await withBench(context, async (bench) => {
-    const rivals = [varnish('file'), trafficServer, httpProxyMiddleware, undiciPipe, undiciCache];
+    const rivals = [varnish('file'), trafficServer, httpProxyMiddleware, undiciPipe];
     const few = [millrace(), simple];
     const subjects = bench.wanted(context.quick ? few : [...few, nginx, ...rivals]);
     for (const what of cases.filter(({ inQuick }) => inQuick || !context.quick)) {

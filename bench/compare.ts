@@ -15,7 +15,7 @@ interface Options {
 function compare(args: readonly string[]): number {
   const command = quietCommand('npm run bench:compare --')
     .description('Says what the second result changes, and refuses to call noise a change.')
-    .argument('<first>', 'a file, the name of a committed result, or latest')
+    .argument('<first>', 'a file, the name of a committed result, latest, or committed')
     .argument('<second>', 'the same')
     .option('--all', 'also the figures that did not change', false)
     .option('--strict', 'exit status 1 when something of millrace is worse', false)

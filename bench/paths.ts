@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../ts/errors.js';
-import { type NamedResult, readResult, readResults } from './results.js';
+import { mergedOf, type NamedResult, readResult, readResults } from './results.js';
 
 /** The checkout: compiled files are in build/bench, so their own place says nothing. */
 export function checkoutRoot(from: string): string {
@@ -43,8 +43,16 @@ export function benchPaths(root: string): BenchPaths {
   };
 }
 
-/** The result that somebody named; "latest" is the newest of all, committed or not. */
+/**
+ * The result that somebody named; "latest" is the newest of all, committed or not, and "committed" the newest
+ * committed one of each suite.
+ */
 export function findResult(given: string, paths: BenchPaths): NamedResult {
+  if (given === 'committed') {
+    const merged = mergedOf(readResults(paths.results), given);
+    if (merged !== null) return merged;
+    throw new ConfigError('CONFIG_UNREADABLE', 'bench/results holds no result yet');
+  }
   if (given === 'latest') {
     const all = [...readResults(paths.results), ...readResults(paths.out)];
     const newest = all.sort((a, b) => (a.result.date < b.result.date ? -1 : 1)).at(-1);

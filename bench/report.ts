@@ -21,7 +21,7 @@ interface Options {
 async function report(args: readonly string[]): Promise<number> {
   const command = quietCommand('npm run bench:report --')
     .description('Draws the page of a result, and the charts and tables of the documents.')
-    .argument('[result]', 'a file, the name of a committed result, or latest', 'latest')
+    .argument('[result]', 'a file, the name of a committed result, latest, or committed', 'latest')
     .option('--out <file>', 'where the page goes (bench/out/report.html)')
     .option('--check', 'only say which documents and charts are not up to date', false);
   const options = parseCommand(command, args) as Options | null;

@@ -144,6 +144,24 @@ export function latestWith(results: readonly NamedResult[], suite: string): Name
   return results.findLast(holds) ?? null;
 }
 
+/**
+ * Of every suite the newest that is whole, as if one run had measured them all: a full run may be made in
+ * pieces, each of which leaves a file. Machine, date and flags are those of the newest piece. Null: there is
+ * no result.
+ */
+export function mergedOf(results: readonly NamedResult[], name: string): NamedResult | null {
+  const newest = results.at(-1);
+  if (newest === undefined) return null;
+  const names = new Set(results.flatMap(({ result }) => result.suites.map((suite) => suite.name)));
+  const suites = [...names].flatMap((one) => {
+    const from = latestWith(results, one);
+    const suite = from === null ? null : suiteOf(from.result, one);
+    if (from === null || suite === null) return [];
+    return [{ ...suite, about: `${suite.about} Measured in ${from.name}.` }];
+  });
+  return { name, result: { ...newest.result, suites } };
+}
+
 export function suiteOf(result: Result, name: string): SuiteReport | null {
   return result.suites.find((suite) => suite.name === name) ?? null;
 }

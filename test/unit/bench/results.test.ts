@@ -19,6 +19,7 @@ import {
   isResultName,
   latestWith,
   layOut,
+  mergedOf,
   parseResult,
   readResult,
   readResults,
@@ -83,6 +84,32 @@ test('results: the latest of a suite is the newest that holds it whole', (t) => 
   t.is(latestWith(all, 'seed'), null);
 });
 
+test('results: pieces of a run are one, with the newest whole piece of each suite', (t) => {
+  const at = (day: number, names: readonly string[], failure: string | null = null) =>
+    named(
+      `day-${day}`,
+      names.map((name) => suite(name, [], failure)),
+      { date: `2026-11-0${day}T00:00:00.000Z` },
+    );
+  const all = [at(1, ['hit', 'seed']), at(2, ['miss', 'hit']), at(3, ['seed'], 'it broke')];
+  const merged = mergedOf(all, 'whole');
+  t.is(merged?.name, 'whole');
+  t.is(merged?.result.date, '2026-11-03T00:00:00.000Z');
+  t.deepEqual(
+    merged?.result.suites.map(({ name, about, failure }) => [
+      name,
+      about.split(' ').at(-1),
+      failure,
+    ]),
+    [
+      ['hit', 'day-2.', null],
+      ['seed', 'day-1.', null],
+      ['miss', 'day-2.', null],
+    ],
+  );
+  t.is(mergedOf([], 'whole'), null);
+});
+
 test('results: a directory is read in the order of dates, whatever the names', (t) => {
   const directory = directoryOf(t);
   writeResult(join(directory, 'a.json'), { ...sample, date: '2026-11-02T00:00:00.000Z' });
@@ -103,6 +130,7 @@ test('results: one is named by its file, by its name, or as the latest', (t) => 
   writeResult(join(paths.out, 'newer.json'), { ...sample, date: '2026-11-25T00:00:00.000Z' });
   t.is(findResult('base', paths).name, 'base');
   t.is(findResult('latest', paths).name, 'newer');
+  t.is(findResult('committed', paths).result.date, sample.date);
   t.is(findResult(join(paths.results, 'base.json'), paths).name, 'base');
   t.throws(() => findResult('missing', paths), { message: /missing cannot be read/ });
 });

@@ -85,8 +85,8 @@ function diskOf(config: Config): StoreOptions['disk'] {
     // The rules of the configuration see to it that the directory or the device is named.
     return { kind: 'file', directory: config.l2CacheDir!, totalSize: config.l2TotalSizeBytes };
   }
-  const { devicePath, useDirectIo } = config.rawDiskCache;
-  return { kind: 'raw', path: devicePath!, useDirectIo };
+  const { devicePath, useDirectIo, ioBackend } = config.rawDiskCache;
+  return { kind: 'raw', path: devicePath!, useDirectIo, ioBackend };
 }
 
 async function openConfigured(config: Config, log: Log): Promise<CacheStore> {
@@ -100,7 +100,7 @@ async function openConfigured(config: Config, log: Log): Promise<CacheStore> {
       disk,
       followerGraceMs: config.timeouts.followerGraceMs,
     });
-    if (disk.kind === 'raw') warnAboutDevice(config, disk.path, store.stats(), log);
+    if (disk.kind === 'raw') reportDevice(config, disk.path, store.stats(), log);
     return store;
   } catch (error) {
     throw disk.kind === 'raw' ? explainDevice(config, disk.path, error) : error;
@@ -122,7 +122,10 @@ async function createIfWanted(config: Config, path: string, log: Log): Promise<v
   log.info({ path, size: totalSizeBytes }, 'made the store');
 }
 
-function warnAboutDevice(config: Config, path: string, stats: StoreStats, log: Log): void {
+function reportDevice(config: Config, path: string, stats: StoreStats, log: Log): void {
+  const { ioBackend, ioUringRefusal } = stats;
+  const reason = ioUringRefusal === '' ? {} : { noIoUring: ioUringRefusal };
+  log.info({ path, ioBackend, ...reason }, 'opened the store');
   const { useDirectIo, totalSizeBytes, blockSizeBytes } = config.rawDiskCache;
   if (stats.blockSize !== blockSizeBytes) {
     log.warn(

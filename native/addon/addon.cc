@@ -146,8 +146,8 @@ Napi::Value hold(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// openStore(token, path or "", direct, memoryLimit, l1Budget, indexMemoryLimit, poison, external life,
-// hash key): handle for takeStore.
+// openStore(token, path or "", direct, I/O choice, memoryLimit, l1Budget, indexMemoryLimit, poison, external
+// life, hash key): handle for takeStore.
 Napi::Value open_store(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   auto task = Ref<OpenTask>::adopt(new OpenTask());
@@ -155,6 +155,7 @@ Napi::Value open_store(const Napi::CallbackInfo& info) {
   task->request.device.path = arguments.utf8();
   task->has_device = !task->request.device.path.empty();
   task->request.device.direct = arguments.boolean();
+  const uint32_t choice = arguments.u32();
   StoreOptions& options = task->request.store;
   options.memory_limit = arguments.whole();
   options.l1_budget = arguments.whole();
@@ -163,6 +164,11 @@ Napi::Value open_store(const Napi::CallbackInfo& info) {
   options.external_life = arguments.u32();
   const Bytes key = arguments.bytes();
   if (!arguments.ok()) return Napi::Value();
+  if (choice > static_cast<uint32_t>(IoChoice::io_uring)) {
+    Napi::RangeError::New(info.Env(), "no such I/O backend").ThrowAsJavaScriptException();
+    return Napi::Value();
+  }
+  task->request.device.io = static_cast<IoChoice>(choice);
   constexpr ByteCount kSmallestMemory = 32 * kMiB;
   constexpr ByteCount kLargestMemory = kGiB * 1024;
   if (options.memory_limit < kSmallestMemory || options.memory_limit > kLargestMemory ||

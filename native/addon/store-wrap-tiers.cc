@@ -274,6 +274,8 @@ Napi::Value StoreWrap::stats(Info info) {
   out.Set("device", Napi::String::New(info.Env(), facts->path));
   out.Set("directIo", Napi::Boolean::New(info.Env(), facts->direct));
   out.Set("directIoRefusal", Napi::String::New(info.Env(), facts->direct_refusal));
+  out.Set("ioBackend", Napi::String::New(info.Env(), facts->io_uring ? "io_uring" : "threads"));
+  out.Set("ioUringRefusal", Napi::String::New(info.Env(), facts->io_uring_refusal));
   out.Set("writesOff", Napi::Boolean::New(info.Env(), store.appender()->writes_off()));
   const FlushedPosition flushed = store.appender()->flushed();
   set("flushedSegmentSequence", flushed.segment_sequence);

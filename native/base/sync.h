@@ -114,6 +114,14 @@ class Thread {
   bool running_ = false;
 };
 
+// For the rare wait on something outside the program that tells nobody when it is over.
+inline void pause_ms(uint64_t milliseconds) {
+  Mutex mutex;
+  Condition nobody;
+  MutexLock lock(mutex);
+  while (nobody.wait_for(mutex, milliseconds)) continue;
+}
+
 // Called first on every thread of the engine: the name that top and gdb show (15 characters), and no
 // signals, which belong to the program that loaded us.
 inline void name_this_thread(const char* name) {

@@ -1,6 +1,6 @@
 // The engine's only way to a disk: aligned vectored reads and writes, completed on another thread.
 // submit() may be called from any thread; done() runs on a device thread and must not block.
-// Implementations: PosixDevice (here), io_uring (same interface, later), the tests' fault device.
+// Implementations: PosixDevice, over threads or io_uring (io-backend.h), and the tests' fault device.
 #pragma once
 
 #include <sys/uio.h>
@@ -45,6 +45,8 @@ struct DeviceFacts {
   bool block_device = false;
   bool direct = false;           // O_DIRECT is in force
   std::string direct_refusal;    // why not, when direct I/O was asked for and refused
+  bool io_uring = false;         // the backend; else threads
+  std::string io_uring_refusal;  // why not, when it was asked for or preferred and refused
   uint64_t identity_major = 0;   // st_rdev of a block device, else st_dev
   uint64_t identity_minor = 0;   // 0 for a block device, else st_ino
 };

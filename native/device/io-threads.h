@@ -5,22 +5,21 @@
 #include <memory>
 
 #include "base/sync.h"
-#include "device/device.h"
+#include "device/io-backend.h"
+#include "device/io-queue.h"
 
 namespace millrace {
 
-class IoThreads {
+class IoThreads final : public IoBackend {
  public:
   // Does not own `file`. Starts its threads at once.
   IoThreads(int file, uint32_t thread_count, uint32_t queue_limit);
-  ~IoThreads();
+  ~IoThreads() override;
   IoThreads(const IoThreads&) = delete;
   IoThreads& operator=(const IoThreads&) = delete;
 
-  // again: queue_limit requests are waiting. closed: after close().
-  Status submit(IoRequest* request);
-  // Finishes what was submitted, joins the threads. Idempotent.
-  void close();
+  Status submit(IoRequest* request) override { return queue_.push(request); }
+  void close() override;
 
  private:
   static void* run_thread(void* self);
@@ -29,14 +28,8 @@ class IoThreads {
 
   const int file_;
   const uint32_t thread_count_;
-  const uint32_t queue_limit_;
   std::unique_ptr<Thread[]> threads_;
-  Mutex mutex_;
-  Condition condition_;
-  IoRequest* first_ = nullptr;
-  IoRequest* last_ = nullptr;
-  uint32_t queued_ = 0;
-  bool closed_ = false;
+  IoQueue queue_;
 };
 
 }  // namespace millrace

@@ -14,7 +14,9 @@
 
 #include <cstring>
 
+#include "base/sync.h"
 #include "device/io-threads.h"
+#include "device/io-uring.h"
 #include "device/owners.h"
 
 namespace millrace {
@@ -104,10 +106,8 @@ int probe_direct_read(int file) {
 
 class PosixDevice final : public Device {
  public:
-  PosixDevice(UniqueFile file, DeviceFacts facts, const PosixDeviceOptions& options)
-      : file_(std::move(file)),
-        facts_(std::move(facts)),
-        threads_(file_.get(), options.threads, options.queue_limit) {}
+  PosixDevice(UniqueFile file, DeviceFacts facts, std::unique_ptr<IoBackend> backend)
+      : file_(std::move(file)), facts_(std::move(facts)), backend_(std::move(backend)) {}
   ~PosixDevice() override { PosixDevice::close(); }
 
   const DeviceFacts& facts() const override { return facts_; }
@@ -117,19 +117,42 @@ class PosixDevice final : public Device {
     MR_ASSERT(is_aligned(request->length(), facts_.logical_block));
     // A write behind the end would make a regular file grow.
     MR_ASSERT_OP(request->offset + request->length(), <=, facts_.size);
-    return threads_.submit(request);
+    return backend_->submit(request);
   }
 
   void close() override {
-    threads_.close();
+    backend_->close();
+    // A ring gives its own reference to the file back a moment after its end; the lock shall not wait for it.
+    if (file_.valid()) flock(file_.get(), LOCK_UN);
     file_ = UniqueFile();
   }
 
  private:
   UniqueFile file_;
   const DeviceFacts facts_;
-  IoThreads threads_;
+  const std::unique_ptr<IoBackend> backend_;
 };
+
+// A process that was killed leaves its ring to the kernel, which lets go of the device a moment later: an
+// owner counts only when it is still there after this long.
+constexpr uint32_t kOwnerAttempts = 5;
+constexpr uint64_t kOwnerPauseMs = 50;
+
+int open_patiently(const char* path, int flags) {
+  for (uint32_t attempt = 1;; attempt++) {
+    const int file = open(path, flags);
+    if (file >= 0 || errno != EBUSY || attempt == kOwnerAttempts) return file;
+    pause_ms(kOwnerPauseMs);
+  }
+}
+
+bool lock_patiently(int file, int kind) {
+  for (uint32_t attempt = 1;; attempt++) {
+    if (flock(file, kind | LOCK_NB) == 0) return true;
+    if ((errno != EWOULDBLOCK && errno != EINTR) || attempt == kOwnerAttempts) return false;
+    pause_ms(kOwnerPauseMs);
+  }
+}
 
 UniqueFile open_file(const PosixDeviceOptions& options, bool block_device, DeviceFacts* facts,
                      int* error) {
@@ -137,7 +160,7 @@ UniqueFile open_file(const PosixDeviceOptions& options, bool block_device, Devic
   // On a block device O_EXCL means: not mounted and not otherwise claimed.
   if (block_device && !options.read_only) flags |= O_EXCL;
   if (options.direct) {
-    UniqueFile file(open(options.path.c_str(), flags | O_DIRECT));
+    UniqueFile file(open_patiently(options.path.c_str(), flags | O_DIRECT));
     int number = file.valid() ? probe_direct_read(file.get()) : errno;
     if (file.valid() && number == 0) {
       facts->direct = true;
@@ -150,9 +173,24 @@ UniqueFile open_file(const PosixDeviceOptions& options, bool block_device, Devic
     facts->direct_refusal = file.valid() ? "the file system refuses direct reads of 4096 bytes"
                                          : "the file system refuses O_DIRECT";
   }
-  UniqueFile file(open(options.path.c_str(), flags));
+  UniqueFile file(open_patiently(options.path.c_str(), flags));
   *error = file.valid() ? 0 : errno;
   return file;
+}
+
+// Null when io_uring was insisted on and cannot be had.
+std::unique_ptr<IoBackend> open_backend(int file, const PosixDeviceOptions& options,
+                                        DeviceFacts* facts) {
+  if (options.io == IoChoice::automatic && !facts->direct) {
+    // Measured in docs/decisions/0006: half the speed, because one thread makes all the copies.
+    facts->io_uring_refusal = "the device goes through the page cache, where threads are faster";
+  } else if (options.io != IoChoice::threads) {
+    std::unique_ptr<IoBackend> ring =
+        open_io_uring(file, options.queue_limit, &facts->io_uring_refusal);
+    facts->io_uring = ring != nullptr;
+    if (ring || options.io == IoChoice::io_uring) return ring;
+  }
+  return std::make_unique<IoThreads>(file, options.threads, options.queue_limit);
 }
 
 bool learn_size(int file, DeviceFacts* facts, ByteCount regular_size) {
@@ -212,8 +250,7 @@ std::unique_ptr<Device> open_posix_device(const PosixDeviceOptions& options,
              "; at most 4096 are supported");
     return nullptr;
   }
-  const int lock = (options.read_only ? LOCK_SH : LOCK_EX) | LOCK_NB;
-  if (flock(file.get(), lock) != 0) {
+  if (!lock_patiently(file.get(), options.read_only ? LOCK_SH : LOCK_EX)) {
     const DeviceNumber holder{facts_on_disk.stx_dev_major, facts_on_disk.stx_dev_minor};
     fail(failure, Code::busy, "another process owns the store", errno,
          options.path + " is owned by " + owner_of_lock(holder, facts_on_disk.stx_ino));
@@ -225,7 +262,14 @@ std::unique_ptr<Device> open_posix_device(const PosixDeviceOptions& options,
     facts.identity_major = identity.value().major;
     facts.identity_minor = identity.value().minor;
   }
-  return std::make_unique<PosixDevice>(std::move(file), std::move(facts), options);
+  std::unique_ptr<IoBackend> backend = open_backend(file.get(), options, &facts);
+  if (!backend) {
+    fail(failure, Code::unsupported, "io_uring cannot be used here", 0,
+         options.path + ": io_uring was asked for, and " + facts.io_uring_refusal +
+             "; allow it, or set io_backend to auto or threads");
+    return nullptr;
+  }
+  return std::make_unique<PosixDevice>(std::move(file), std::move(facts), std::move(backend));
 }
 
 Status create_device_file(const std::string& path, ByteCount size, std::string* detail) {

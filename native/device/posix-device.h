@@ -1,5 +1,6 @@
 // A block device or a regular file opened with O_DIRECT, exclusively owned (O_EXCL and flock), served by
-// IoThreads. Falls back to buffered I/O where the file system refuses O_DIRECT, and says why in facts().
+// threads or io_uring. Falls back to buffered I/O where the file system refuses O_DIRECT, and to threads
+// where the kernel refuses io_uring and nobody insists on it; facts() say why.
 #pragma once
 
 #include <memory>
@@ -9,11 +10,19 @@
 
 namespace millrace {
 
+// The addon passes the numbers (ts/native/contract.ts).
+enum class IoChoice : uint8_t {
+  automatic,  // io_uring, or threads where it cannot be had or direct I/O is not in force
+  threads,
+  io_uring,   // or no device at all
+};
+
 struct PosixDeviceOptions {
   std::string path;
   bool direct = true;        // ask for O_DIRECT
   bool read_only = false;    // inspection only; takes a shared flock
-  uint32_t threads = 4;
+  IoChoice io = IoChoice::automatic;
+  uint32_t threads = 4;        // where threads serve it
   uint32_t queue_limit = 256;  // requests; submit() answers `again` beyond it
 };
 
@@ -23,7 +32,7 @@ struct PosixDeviceFailure {
 };
 
 // On failure returns null and fills `failure`: missing (no such file), denied (permission), busy (another
-// owner or mounted), unsupported (directory, network file system, character device), io.
+// owner or mounted), unsupported (directory, network file system, character device, no io_uring), io.
 std::unique_ptr<Device> open_posix_device(const PosixDeviceOptions& options,
                                           PosixDeviceFailure* failure);
 

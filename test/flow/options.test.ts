@@ -133,6 +133,35 @@ test('use_direct_io: decides whether the device is open with O_DIRECT', async (t
   t.is((await buffered.ask('/len/70000')).body.length, 70_000);
 });
 
+test('io_backend: decides who reads and writes the device', async (t) => {
+  const { start, disk } = await bench(t);
+  const base = { device_path: disk, total_size: 256 * mib, create: true };
+  const threads = await start({ raw_disk_cache: { ...base, io_backend: 'threads' } });
+  await threads.ask('/len/70000');
+  t.is(threads.stats().ioBackend, 'threads');
+  // Nothing was refused: nobody asked.
+  t.is(threads.stats().ioUringRefusal, '');
+  await threads.close();
+  const auto = await start({ raw_disk_cache: { ...base, io_backend: 'auto' } });
+  const { ioBackend, ioUringRefusal } = auto.stats();
+  t.is(ioBackend === 'io_uring', ioUringRefusal === '');
+  await auto.close();
+  if (ioBackend === 'threads') {
+    t.log(`left out: ${String(ioUringRefusal)}`);
+    await t.throwsAsync(start({ raw_disk_cache: { ...base, io_backend: 'io_uring' } }), {
+      code: 'ERR_MILLRACE_UNSUPPORTED_PLATFORM',
+      message: /io_uring was asked for, and .+; allow it, or set io_backend to auto or threads$/,
+    });
+    return;
+  }
+  const ring = await start({ raw_disk_cache: { ...base, io_backend: 'io_uring' } });
+  t.is(ring.stats().ioBackend, 'io_uring');
+  // What threads wrote, read by the ring.
+  t.is((await ring.ask('/len/70000')).body.length, 70_000);
+  t.is(ring.stats().diskHits, 1);
+  await ring.close();
+});
+
 test('block_size: pads what is written before a buffer is full', async (t) => {
   const written = async (blockSize: number): Promise<number> => {
     const { start, disk } = await bench(t);

@@ -52,15 +52,17 @@ function linesOf(stream: NodeJS.ReadableStream | null, onLine: (line: string) =>
 
 /**
  * Killed at the end of the test, should it still run. Its standard input is no terminal. `env` is laid
- * over the environment of the tests.
+ * over the environment of the tests; `through` is a command that becomes the one after it.
  */
 export function startCommand(
   t: ExecutionContext,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
+  through: readonly string[] = [],
 ): Running {
   const main = join(repositoryRoot(), 'dist/cli/main.js');
-  const child = spawn(process.execPath, [main, ...args], {
+  const [program, ...rest] = [...through, process.execPath, main, ...args];
+  const child = spawn(program!, rest, {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, ...env },
   });

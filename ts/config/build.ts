@@ -74,7 +74,7 @@ export function buildConfig(settings: Settings): Config {
       blockSizeBytes: disk.block_size,
       useDirectIo: disk.use_direct_io,
       create: disk.create,
-      ioBackend: disk.io_backend === 'threads' ? 'threads' : 'auto',
+      ioBackend: disk.io_backend,
     },
     timeouts: {
       connectMs: timeouts.connect,

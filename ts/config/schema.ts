@@ -236,7 +236,7 @@ export interface Config {
     readonly blockSizeBytes: number;
     readonly useDirectIo: boolean;
     readonly create: boolean;
-    readonly ioBackend: 'auto' | 'threads';
+    readonly ioBackend: 'auto' | 'threads' | 'io_uring';
   };
   readonly timeouts: {
     readonly connectMs: number;

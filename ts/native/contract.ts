@@ -80,6 +80,10 @@ export interface NativeStore {
   stats(): Record<string, number | string | boolean>;
 }
 
+/** The order is that of IoChoice in native/device/posix-device.h. */
+export const ioBackends = ['auto', 'threads', 'io_uring'] as const;
+export type IoBackend = (typeof ioBackends)[number];
+
 export interface Addon {
   /** Once per environment: the words that completions are delivered in. */
   start(onBatch: (count: number) => void): Uint32Array;
@@ -91,6 +95,8 @@ export interface Addon {
     token: number,
     path: string,
     direct: boolean,
+    /** Its place in `ioBackends`. */
+    ioBackend: number,
     memoryLimit: number,
     l1Budget: number,
     indexMemoryLimit: number,

@@ -5,7 +5,7 @@ import { Buffer } from 'node:buffer';
 import { StoreError } from '../errors.js';
 import type { RawFields } from '../http/fields.js';
 import { type Completions, completions } from '../native/completions.js';
-import { type NativeStore, nativePending } from '../native/contract.js';
+import { type IoBackend, ioBackends, type NativeStore, nativePending } from '../native/contract.js';
 import { storeErrorOf, translateFailure } from '../native/status.js';
 import type {
   CacheStore,
@@ -34,7 +34,13 @@ export interface StoreOptions {
   readonly indexMemoryLimit: number;
   readonly disk:
     | { readonly kind: 'none' }
-    | { readonly kind: 'raw'; readonly path: string; readonly useDirectIo: boolean }
+    | {
+        readonly kind: 'raw';
+        readonly path: string;
+        readonly useDirectIo: boolean;
+        /** `auto` where nothing is said; `stats().ioBackend` tells what came of it. */
+        readonly ioBackend?: IoBackend;
+      }
     | { readonly kind: 'file'; readonly directory: string; readonly totalSize: number };
   /** How long a fill waits for a follower that nothing else can serve. */
   readonly followerGraceMs: number;
@@ -77,6 +83,7 @@ function openNative(
         token,
         disk.kind === 'raw' ? disk.path : '',
         disk.kind === 'raw' && disk.useDirectIo,
+        ioBackends.indexOf((disk.kind === 'raw' ? disk.ioBackend : undefined) ?? 'auto'),
         options.memoryLimit,
         options.l1Budget,
         options.indexMemoryLimit,

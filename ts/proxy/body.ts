@@ -2,6 +2,7 @@
 // origin whose answer nobody may store. Bytes travel as leases; a body hands them on in order and says
 // when it is at its end. A body that breaks throws: the client must see the break.
 
+import { Buffer } from 'node:buffer';
 import { type MillraceError, UpstreamError } from '../errors.js';
 import type { Fill, Follower, Lease, StoredObject } from '../store/contract.js';
 import type { UpstreamBody } from '../upstream/request.js';
@@ -230,7 +231,7 @@ export class UpstreamStream implements BodyStream {
     this.#body = body;
     body.read({
       onData: (chunk) => {
-        this.#chunks.push(ownBytes(chunk));
+        this.#chunks.push(ownBytes(Buffer.from(chunk)));
         this.#wake?.();
         // One chunk at a time: the reader's pace is the origin's.
         return false;

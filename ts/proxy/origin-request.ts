@@ -7,7 +7,7 @@ import type { RawFields } from '../http/fields.js';
 import { withoutHopByHop } from '../http/hop-by-hop.js';
 import { appendVia } from '../http/via.js';
 import type { Origin } from '../upstream/pool.js';
-import { sendRequest, type UpstreamResponse } from '../upstream/request.js';
+import { type HeadReader, sendRequest, type UpstreamResponse } from '../upstream/request.js';
 import type { Exchange } from './exchange.js';
 import { clientScheme } from './route.js';
 
@@ -64,6 +64,7 @@ export async function askOrigin(
   exchange: Exchange,
   purpose: RequestPurpose,
   extra: RawFields,
+  onHead?: HeadReader,
 ): Promise<UpstreamResponse> {
   const { services } = exchange;
   const origin = originOf(exchange);
@@ -78,6 +79,7 @@ export async function askOrigin(
         body: exchange.hasRequestBody ? exchange.request : null,
       },
       services.clock,
+      onHead,
     );
   } catch (error) {
     services.counters.originErrors += 1;

@@ -30,6 +30,7 @@ export class RunningFill implements FillShare {
   readonly ready: Promise<FillOutcome>;
   readonly #exchange: Exchange;
   #fill: Fill;
+  #judged: FillOutcome | null = null;
   #outcome: FillOutcome | null = null;
   #variantKey: string | null = null;
   #response: UpstreamResponse | null = null;
@@ -89,6 +90,7 @@ export class RunningFill implements FillShare {
     try {
       let validation = validationOf(this.#exchange.stored);
       let response = await this.#ask(validation);
+      if (this.#judged !== null) return this.#judged;
       if (response.status === 304) {
         const outcome = validation === null ? null : validate(this.#exchange, validation, response);
         response.body.abort();
@@ -96,22 +98,23 @@ export class RunningFill implements FillShare {
         // The 304 speaks of another version, or of no condition of ours: once more without one.
         validation = null;
         response = await this.#ask(null);
-        if (response.status === 304) {
-          response.body.abort();
-          throw new UpstreamError(
-            'UPSTREAM_PROTOCOL',
-            `${this.key}: the origin answered 304 to a request without a condition`,
-          );
-        }
+        if (this.#judged !== null) return this.#judged;
+        response.body.abort();
       }
-      return this.#judge(response);
+      throw new UpstreamError(
+        'UPSTREAM_PROTOCOL',
+        `${this.key}: the origin answered 304 to a request without a condition`,
+      );
     } catch (error) {
       return this.#end({ kind: 'failed', error: error as Error });
     }
   }
 
   #ask(validation: Validation | null): Promise<UpstreamResponse> {
-    return askOrigin(this.#exchange, 'fill', validation?.condition ?? []);
+    return askOrigin(this.#exchange, 'fill', validation?.condition ?? [], (response) => {
+      // At once, so that bytes that came with the head need not wait in a buffer of their own.
+      if (response.status !== 304) this.#judged = this.#judge(response);
+    });
   }
 
   /** An outcome without a body of ours: the native fill was for nothing. */
@@ -153,13 +156,18 @@ export class RunningFill implements FillShare {
     services.fills.unlist(this);
     services.fills.list(this);
     this.#response = response;
-    // In the next turn: by then whoever waits has taken its place at the first byte.
-    setImmediate(() => this.#pump(response));
+    // Whoever waits takes its place at the first byte within this turn; until then somebody holds it.
+    const place = this.#fill.follow(0);
+    this.retain();
+    setImmediate(() => {
+      place.close();
+      this.release();
+    });
+    this.#pump(response);
     return { kind: 'shared', head };
   }
 
   #pump(response: UpstreamResponse): void {
-    if (this.#isDone) return;
     const { body } = response;
     this.#fill.onResume = () => body.resume();
     body.read({

@@ -88,7 +88,8 @@ export class NativeFill implements Fill {
     const accepted = Math.floor(result / 16);
     const pause = (result % 16) >> 1;
     this.produced += accepted;
-    if (accepted < bytes.length) this.#rest = bytes.subarray(accepted);
+    // The producer uses its buffer again as soon as this returns.
+    if (accepted < bytes.length) this.#rest = new Uint8Array(bytes.subarray(accepted));
     if (pause !== pauseNone) this.#startGrace();
     this.#isPaused = pause !== pauseNone;
     if (result % 2 === 1) {

@@ -1,6 +1,7 @@
 // Connections to one origin: an undici pool with our timeouts and limits.
 
 import { buildConnector, Pool } from 'undici';
+import { sharedReads } from './origin-socket.js';
 
 export interface PoolOptions {
   readonly connectTimeoutMs: number;
@@ -27,7 +28,7 @@ export function openOrigin(url: URL, options: PoolOptions): Origin {
     connections: connectionsMax,
     // One request per connection at a time: behind a large body nothing else may wait.
     pipelining: 1,
-    connect: connectorWith(options.connectTimeoutMs),
+    connect: connectorWith(url, options.connectTimeoutMs),
     headersTimeout: options.headTimeoutMs,
     bodyTimeout: options.idleTimeoutMs,
     maxHeaderSize: headBytesMax,
@@ -39,8 +40,9 @@ export function openOrigin(url: URL, options: PoolOptions): Origin {
  * undici takes a reset for the end of a body that ends with its connection. That body may be cut short, so
  * the error gets another code before undici sees it, and the body breaks like any other.
  */
-function connectorWith(timeoutMs: number): buildConnector.connector {
-  const connect = buildConnector({ timeout: timeoutMs });
+function connectorWith(url: URL, timeoutMs: number): buildConnector.connector {
+  const reads = url.protocol === 'http:' ? { onread: sharedReads() } : {};
+  const connect = buildConnector({ timeout: timeoutMs, ...reads } as buildConnector.BuildOptions);
   return (options, callback) =>
     connect(options, (...result: Parameters<buildConnector.Callback>) => {
       result[1]?.on('error', (error: NodeJS.ErrnoException) => {

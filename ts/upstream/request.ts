@@ -7,8 +7,9 @@ import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../clock.js';
 import { UpstreamError } from '../errors.js';
-import type { RawFields } from '../http/fields.js';
+import { fieldValue, type RawFields } from '../http/fields.js';
 import { upstreamFailure } from './failure.js';
+import { currentReception, type Reception, type ReceptionPhase } from './origin-socket.js';
 import type { Origin } from './pool.js';
 
 export interface UpstreamRequest {
@@ -21,7 +22,10 @@ export interface UpstreamRequest {
 }
 
 export interface BodyReader {
-  /** Returns false to pause; `UpstreamBody.resume` goes on. */
+  /**
+   * Returns false to pause; `UpstreamBody.resume` goes on. The chunk's memory is used again as soon as this
+   * returns: what is to be kept has to be copied.
+   */
   onData(chunk: Buffer): boolean;
   onEnd(): void;
   onError(error: UpstreamError): void;
@@ -29,7 +33,7 @@ export interface BodyReader {
 
 /** The body of a response. Nothing is read ahead before `read` is called. */
 export interface UpstreamBody {
-  /** Called once. An error or end that came before is reported at once. */
+  /** Called once. An error or end that came before is reported at once, data later. */
   read(reader: BodyReader): void;
   resume(): void;
   /** Gives the connection up. No report follows. */
@@ -45,6 +49,9 @@ export interface UpstreamResponse {
   readonly body: UpstreamBody;
 }
 
+/** Told of the head before anything of the body is parsed: who reads from here on need not pause. */
+export type HeadReader = (response: UpstreamResponse) => void;
+
 const safeToRepeat = new Set(['GET', 'HEAD']);
 
 /**
@@ -56,13 +63,14 @@ export async function sendRequest(
   origin: Origin,
   request: UpstreamRequest,
   clock: Clock,
+  onHead: HeadReader = () => {},
 ): Promise<UpstreamResponse> {
   try {
-    return await attempt(origin, request, clock);
+    return await attempt(origin, request, clock, onHead);
   } catch (error) {
     const mayRepeat = safeToRepeat.has(request.method) && request.body === null;
     if (!mayRepeat || !(error instanceof UpstreamError) || !error.retryable) throw error;
-    return attempt(origin, request, clock);
+    return attempt(origin, request, clock, onHead);
   }
 }
 
@@ -70,9 +78,19 @@ function attempt(
   origin: Origin,
   request: UpstreamRequest,
   clock: Clock,
+  onHead: HeadReader,
 ): Promise<UpstreamResponse> {
   return new Promise((resolve, reject) => {
-    const handler = new ResponseHandler(origin.url, clock, resolve, reject);
+    const answer = (response: UpstreamResponse) => {
+      try {
+        onHead(response);
+        resolve(response);
+      } catch (error) {
+        response.body.abort();
+        reject(error);
+      }
+    };
+    const handler = new ResponseHandler(origin.url, clock, answer, reject);
     // undici's own limits begin with a connection; this one also ends the wait for a free one. A request
     // with a body gets its answer when the body is through, however long that takes.
     if (request.body === null) handler.limitWait(origin.answerTimeoutMs);
@@ -98,9 +116,11 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   readonly #sentMs: number;
   #controller: Dispatcher.DispatchController | null = null;
   #reader: BodyReader | null = null;
+  #reception: Reception | null = null;
   #ending: Ending | null = null;
   #timer: NodeJS.Timeout | undefined;
   #hasHead = false;
+  #isPaused = false;
   #isAborted = false;
 
   constructor(
@@ -149,7 +169,8 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
     }
     clearTimeout(this.#timer);
     this.#hasHead = true;
-    controller.pause();
+    this.#reception = currentReception();
+    if (this.#reception !== null) this.#reception.phase = framingOf(fields);
     this.#resolve({
       status,
       reason: isFieldText(reason ?? '') ? (reason ?? '') : '',
@@ -158,21 +179,37 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
       receivedMs: this.#clock.now(),
       body: this,
     });
+    if (this.#reader === null) this.#pause(controller);
+  }
+
+  #pause(controller: Dispatcher.DispatchController): void {
+    controller.pause();
+    this.#isPaused = true;
+    const reception = currentReception();
+    if (reception !== null) reception.isPaused = true;
+  }
+
+  /** What follows on this connection is the head of another response. */
+  #leaveSocket(): void {
+    if (this.#reception !== null) this.#reception.phase = 'head';
+    this.#reception = null;
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     // undici reports nothing at all when it is resumed before more has come. Pausing for that would have
     // a reader that takes one chunk at a time resume and pause for ever, without a turn of the loop.
     if (this.#isAborted || chunk.length === 0) return;
-    if (this.#reader?.onData(chunk) === false) controller.pause();
+    if (this.#reader?.onData(chunk) === false) this.#pause(controller);
   }
 
   onResponseEnd(): void {
+    this.#leaveSocket();
     this.#finish({ kind: 'end' });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     clearTimeout(this.#timer);
+    this.#leaveSocket();
     const phase = this.#hasHead ? 'body' : 'head';
     const failure = upstreamFailure(this.#url, error, phase);
     if (this.#hasHead) this.#finish({ kind: 'error', error: failure });
@@ -193,7 +230,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   read(reader: BodyReader): void {
     this.#reader = reader;
     if (this.#ending !== null) this.#report(reader, this.#ending);
-    else this.resume();
+    else if (this.#isPaused) this.resume();
   }
 
   /**
@@ -201,9 +238,14 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
    * does not take a resume from within one of its callbacks.
    */
   resume(): void {
-    queueMicrotask(() => {
-      if (!this.#isAborted && this.#ending === null) this.#controller?.resume();
-    });
+    const goOn = () => {
+      if (this.#isAborted || this.#ending !== null || !this.#isPaused) return;
+      this.#isPaused = false;
+      this.#controller?.resume();
+    };
+    // Reading must not begin again within a read where a reset could be taken for the end.
+    if (this.#reception?.phase === 'close') setImmediate(goOn);
+    else queueMicrotask(goOn);
   }
 
   abort(): void {
@@ -211,6 +253,11 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
     this.#isAborted = true;
     this.#controller?.abort(new UpstreamError('UPSTREAM_RESET', 'nobody wants the body any more'));
   }
+}
+
+function framingOf(fields: RawFields): ReceptionPhase {
+  if (fieldValue(fields, 'transfer-encoding') !== undefined) return 'chunked';
+  return fieldValue(fields, 'content-length') === undefined ? 'close' : 'length';
 }
 
 // undici gives names and values as Buffers, several values of one name as an array.

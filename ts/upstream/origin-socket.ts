@@ -1,0 +1,98 @@
+// Sockets to plain HTTP origins. Node allocates 64 KiB for each read of a socket and leaves them to the
+// garbage collector, which then runs over the whole heap for every 64 MiB received. These sockets read
+// into one buffer that all of them share, four times as long, and hand it to undici at once.
+//
+// What undici or a reader would keep for longer than the call must not lie in that buffer: undici keeps
+// views of header fields until the head is whole, and what a paused parser has left goes back to the
+// stream. Both are copied here. Readers of bodies know: a chunk is theirs until their call returns.
+
+import { Buffer } from 'node:buffer';
+import type { OnReadOpts, Socket } from 'node:net';
+
+/** Fits the second level cache with its copies; more makes no fewer turns. */
+const readBytes = 256 * 1024;
+const headEnd = Buffer.from('\r\n\r\n');
+
+/** How the end of a body is known; before the body, and between two responses: head. */
+export type ReceptionPhase = 'head' | 'length' | 'chunked' | 'close';
+
+/** One response after another on one connection. */
+export interface Reception {
+  phase: ReceptionPhase;
+  /** The parser was paused in this read: the kernel shall keep what comes. */
+  isPaused: boolean;
+}
+
+const receptions = new WeakMap<Socket, Reception>();
+let current: Reception | null = null;
+
+/** Of the socket whose bytes are being parsed right now; null elsewhere, as on TLS. */
+export function currentReception(): Reception | null {
+  return current;
+}
+
+/** For net.connect: reads into the shared buffer. */
+export function sharedReads(): OnReadOpts {
+  return { buffer: sharedBuffer(), callback: receive };
+}
+
+let shared: Buffer | null = null;
+
+function sharedBuffer(): Buffer {
+  shared ??= Buffer.allocUnsafeSlow(readBytes);
+  return shared;
+}
+
+/** Node calls it as a method of the socket. True: read on. */
+function receive(this: Socket, length: number): boolean {
+  let reception = receptions.get(this);
+  if (reception === undefined) {
+    reception = { phase: 'head', isPaused: false };
+    receptions.set(this, reception);
+  }
+  reception.isPaused = false;
+  current = reception;
+  try {
+    parse(this, reception, sharedBuffer().subarray(0, length));
+  } finally {
+    current = null;
+  }
+  if (this.destroyed) return false;
+  if (this.readableLength === 0) {
+    if (reception.phase === 'close') return readAgainLater(this, reception);
+    return !reception.isPaused;
+  }
+  const left = this.read() as Buffer | null;
+  if (left !== null) this.unshift(Buffer.from(left));
+  return false;
+}
+
+/**
+ * libuv takes a connection that was reset right behind its last bytes for one that has ended, unless reading
+ * had stopped meanwhile. Where nothing else tells the end of a body, that would pass for the whole.
+ */
+function readAgainLater(socket: Socket, reception: Reception): false {
+  setImmediate(() => {
+    if (!socket.destroyed && !reception.isPaused) socket.read(0);
+  });
+  return false;
+}
+
+function parse(socket: Socket, reception: Reception, bytes: Buffer): void {
+  let rest = bytes;
+  while (rest.length > 0 && reception.phase === 'head' && !socket.destroyed) {
+    const end = rest.indexOf(headEnd);
+    const headLength = end < 0 ? rest.length : end + headEnd.length;
+    give(socket, Buffer.from(rest.subarray(0, headLength)));
+    rest = rest.subarray(headLength);
+  }
+  if (rest.length === 0 || socket.destroyed) return;
+  // The fields behind a chunked body are kept like those of a head.
+  give(socket, reception.phase === 'chunked' ? Buffer.from(rest) : rest);
+}
+
+/** The stream would tell undici in the next tick; by then the buffer may hold something else. */
+function give(socket: Socket, chunk: Buffer): void {
+  socket.push(chunk);
+  socket.emit('readable');
+}

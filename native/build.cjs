@@ -32,11 +32,21 @@ function findNodeGyp() {
 // Configured again when the list of sources or the settings are newer than the makefile made of them.
 function isConfigured() {
   const makefile = join(root, 'build', 'Makefile');
-  const settings = ['native/sources.txt', 'native/millrace.gypi', 'binding.gyp'];
+  const settings = ['native/sources.txt', 'native/millrace.gypi', 'native/lz4.cjs', 'binding.gyp'];
   return (
     existsSync(makefile) &&
     settings.every((file) => statSync(join(root, file)).mtimeMs < statSync(makefile).mtimeMs)
   );
+}
+
+// Asked here first: gyp would bury the answer in a trace of its own.
+const lz4 = spawnSync(process.execPath, [join(__dirname, 'lz4.cjs')], {
+  stdio: 'pipe',
+  encoding: 'utf8',
+});
+if (lz4.status !== 0) {
+  process.stderr.write(lz4.stderr);
+  process.exit(1);
 }
 
 const nodeGyp = findNodeGyp();

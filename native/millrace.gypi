@@ -4,7 +4,11 @@
   "targets": [{
     "target_name": "millrace",
     "sources": ["<!@(node native/sources.cjs)"],
-    "include_dirs": [".", "<!(node -p \"require('node-addon-api').include_dir\")"],
+    "include_dirs": [
+      ".",
+      "<!(node -p \"require('node-addon-api').include_dir\")",
+      "<!(node native/lz4.cjs)"
+    ],
     "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
     "cflags": ["-O2", "-fvisibility=hidden", "-Wall", "-Wextra"],
     "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fno-rtti", "-fvisibility-inlines-hidden"],

@@ -82,6 +82,15 @@ linux('symbol floor: the addon uses no forbidden symbol', (t) => {
   t.deepEqual(forbiddenOf(undefinedSymbols), []);
 });
 
+linux('symbol floor: the LZ4 in the addon is not offered to others', (t) => {
+  const { definedSymbols } = readAddon();
+  t.true(definedSymbols.length > 0);
+  t.deepEqual(
+    definedSymbols.filter((symbol) => /lz4/i.test(symbol)),
+    [],
+  );
+});
+
 linux('symbol floor: the addon stays in memory when its last environment is gone', (t) => {
   t.is(readAddon().flags1 & flagNodelete, flagNodelete, 'link with -z nodelete');
 });

@@ -18,6 +18,8 @@ export interface ElfFile {
   readonly versions: readonly string[];
   /** Names that other libraries must define, weak ones included. */
   readonly undefinedSymbols: readonly string[];
+  /** Names that other libraries could be given from here. */
+  readonly definedSymbols: readonly string[];
   /** DT_FLAGS_1, 0 where there is none. */
   readonly flags1: number;
 }
@@ -40,7 +42,8 @@ export function parseElf(file: Buffer): ElfFile {
     machine: file.readUInt16LE(18),
     needed: dynamic.needed,
     versions: readVersions(sections),
-    undefinedSymbols: readUndefined(sections),
+    undefinedSymbols: readSymbols(sections, (section) => section === 0),
+    definedSymbols: readSymbols(sections, (section) => section !== 0),
     flags1: dynamic.flags1,
   };
 }
@@ -103,13 +106,16 @@ function readVersions(sections: readonly Section[]): string[] {
   return [...versions].sort();
 }
 
-function readUndefined(sections: readonly Section[]): string[] {
+function readSymbols(
+  sections: readonly Section[],
+  isWanted: (definedIn: number) => boolean,
+): string[] {
   const [section, names] = sectionOf(sections, sectionDynsym) ?? [];
   const found: string[] = [];
   if (section === undefined || names === undefined) return found;
   // The first symbol is the null symbol.
   for (let at = 24; at + 24 <= section.bytes.length; at += 24) {
-    if (section.bytes.readUInt16LE(at + 6) === 0) {
+    if (isWanted(section.bytes.readUInt16LE(at + 6))) {
       found.push(textAt(names, section.bytes.readUInt32LE(at)));
     }
   }

@@ -41,12 +41,16 @@ Status check_fields(const RecordHeader& header) {
       kind > static_cast<uint8_t>(RecordKind::tombstone)) {
     return Status(Code::corrupt, "a record of unknown kind");
   }
-  if (header.flags != 0) return Status(Code::corrupt, "a record with unknown flags");
+  if ((header.flags & ~kRecordLz4) != 0) {
+    return Status(Code::corrupt, "a record with unknown flags");
+  }
   if (header.chunk_shift < kMinimumChunkShift || header.chunk_shift > kMaximumChunkShift) {
     return Status(Code::corrupt, "a record's chunk size is out of range");
   }
   if (header.key_length > kMaximumKeyLength || header.meta_length > kMaximumMetaLength ||
-      header.body_length > kChunkSize || header.stored_length != header.body_length) {
+      header.body_length > kChunkSize ||
+      (is_compressed(header) ? header.stored_length >= header.body_length
+                             : header.stored_length != header.body_length)) {
     return Status(Code::corrupt, "a record's lengths are out of range");
   }
   const bool is_chunk = header.kind == RecordKind::chunk;
@@ -105,14 +109,33 @@ Result<RecordHeader> peek_fields(Bytes bytes) {
   return header;
 }
 
+// A checksum keeps out accidents, not a forger: whoever reads blocks relies on this.
+bool lengths_fit(const RecordView& view) {
+  if (view.block_lengths.empty()) return true;
+  ByteCount stored = 0;
+  for (uint32_t block = 0; block < body_block_count(view.header); block++) {
+    const uint32_t length = view.stored_block_length(block);
+    if (length == 0 || length > raw_block_length(view.header, block)) return false;
+    stored += length;
+  }
+  return stored == view.header.stored_length;
+}
+
 }  // namespace
 
 uint32_t body_block_count(const RecordHeader& header) {
-  return static_cast<uint32_t>((ByteCount{header.stored_length} + kPageSize - 1) / kPageSize);
+  return static_cast<uint32_t>((ByteCount{header.body_length} + kPageSize - 1) / kPageSize);
+}
+
+uint32_t raw_block_length(const RecordHeader& header, uint32_t block) {
+  MR_ASSERT_OP(block, <, body_block_count(header));
+  const ByteCount left = header.body_length - ByteCount{block} * kPageSize;
+  return static_cast<uint32_t>(left < kPageSize ? left : kPageSize);
 }
 
 ByteCount record_header_bytes(const RecordHeader& header) {
-  return kRecordFixedSize + ByteCount{body_block_count(header)} * 4 + header.key_length +
+  const ByteCount per_block = is_compressed(header) ? 8 : 4;
+  return kRecordFixedSize + body_block_count(header) * per_block + header.key_length +
          header.meta_length;
 }
 
@@ -127,7 +150,7 @@ ByteCount record_length(const RecordHeader& header) {
 ByteOffset place_record(ByteOffset write_offset, const RecordHeader& header) {
   const ByteOffset packed = round_up(write_offset, kRecordGrain);
   const ByteCount length = record_length(header);
-  if (header.stored_length >= kAlignedBodyThreshold) {
+  if (header.stored_length >= kAlignedBodyThreshold && !is_compressed(header)) {
     const ByteCount distance = record_body_distance(header);
     return round_up(packed + distance, kBlockAlignment) - distance;
   }
@@ -138,11 +161,13 @@ ByteOffset place_record(ByteOffset write_offset, const RecordHeader& header) {
   return packed;
 }
 
-void encode_record_header(const RecordHeader& header, std::span<const uint32_t> block_crcs, Bytes key,
-                          Bytes meta, MutableBytes out) {
+void encode_record_header(const RecordHeader& header, std::span<const uint32_t> block_crcs,
+                          Bytes key, Bytes meta, MutableBytes out,
+                          std::span<const uint32_t> block_lengths) {
   MR_ASSERT(check_fields(header).ok());
   MR_ASSERT_OP(out.size(), ==, record_body_distance(header));
   MR_ASSERT_OP(block_crcs.size(), ==, body_block_count(header));
+  MR_ASSERT_OP(block_lengths.size(), ==, is_compressed(header) ? block_crcs.size() : 0);
   MR_ASSERT_OP(key.size(), ==, header.key_length);
   MR_ASSERT_OP(meta.size(), ==, header.meta_length);
   std::memset(out.data(), 0, out.size());
@@ -170,6 +195,13 @@ void encode_record_header(const RecordHeader& header, std::span<const uint32_t> 
     store_le<uint32_t>(out, at, crc);
     at += 4;
   }
+  ByteCount stored = 0;
+  for (const uint32_t length : block_lengths) {
+    store_le<uint32_t>(out, at, length);
+    at += 4;
+    stored += length;
+  }
+  MR_ASSERT_OP(stored, ==, is_compressed(header) ? header.stored_length : 0);
   if (!key.empty()) std::memcpy(out.data() + at, key.data(), key.size());
   at += key.size();
   if (!meta.empty()) std::memcpy(out.data() + at, meta.data(), meta.size());
@@ -186,6 +218,18 @@ uint32_t RecordView::block_crc(uint32_t block) const {
   return load_le<uint32_t>(block_crcs, size_t{block} * 4);
 }
 
+uint32_t RecordView::stored_block_length(uint32_t block) const {
+  return block_lengths.empty() ? raw_block_length(header, block)
+                               : load_le<uint32_t>(block_lengths, size_t{block} * 4);
+}
+
+ByteCount RecordView::stored_block_begin(uint32_t block) const {
+  if (block_lengths.empty()) return ByteCount{block} * kPageSize;
+  ByteCount begin = 0;
+  for (uint32_t before = 0; before < block; before++) begin += stored_block_length(before);
+  return begin;
+}
+
 Result<RecordView> decode_record(Bytes bytes) {
   const Result<RecordHeader> fields = peek_fields(bytes);
   if (!fields.ok()) return fields.status();
@@ -197,6 +241,10 @@ Result<RecordView> decode_record(Bytes bytes) {
   size_t at = kRecordFixedSize;
   view.block_crcs = header.subspan(at, size_t{body_block_count(view.header)} * 4);
   at += view.block_crcs.size();
+  if (is_compressed(view.header)) {
+    view.block_lengths = header.subspan(at, view.block_crcs.size());
+    at += view.block_lengths.size();
+  }
   view.key = header.subspan(at, view.header.key_length);
   at += view.key.size();
   view.meta = header.subspan(at, view.header.meta_length);
@@ -207,6 +255,9 @@ Result<RecordView> decode_record(Bytes bytes) {
   }
   if (load_le<uint32_t>(header, kChecksumOffset) != header_crc(header)) {
     return Status(Code::corrupt, "a record's header does not match its checksum");
+  }
+  if (!lengths_fit(view)) {
+    return Status(Code::corrupt, "a record's block lengths do not add up");
   }
   return view;
 }

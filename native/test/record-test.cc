@@ -13,12 +13,13 @@ namespace {
 struct Sample {
   RecordHeader header{};
   std::vector<uint32_t> crcs;
+  std::vector<uint32_t> lengths;
   std::vector<uint8_t> key;
   std::vector<uint8_t> meta;
 
   std::vector<uint8_t> encode() const {
     std::vector<uint8_t> out(record_body_distance(header), 0xee);
-    encode_record_header(header, crcs, key, meta, out);
+    encode_record_header(header, crcs, key, meta, out, lengths);
     return out;
   }
 };
@@ -46,8 +47,18 @@ Sample random_sample(Random& random) {
   if (is_chunk) header.chunk_number = static_cast<uint32_t>(random.next());
   header.interval_end = header.body_length;
   header.stored_length = header.body_length;
+  // Compressed where every block can be shorter by a byte at least.
+  const bool fits = header.body_length > 0 && header.body_length % kPageSize != 1;
+  if (fits && random.below(2) == 0) {
+    header.flags = kRecordLz4;
+    header.stored_length = 0;
+  }
   for (uint32_t i = 0; i < body_block_count(header); i++) {
     sample.crcs.push_back(static_cast<uint32_t>(random.next()));
+    if (!is_compressed(header)) continue;
+    const auto length = 1 + static_cast<uint32_t>(random.below(raw_block_length(header, i) - 1));
+    sample.lengths.push_back(length);
+    header.stored_length += length;
   }
   sample.key = random.bytes(header.key_length);
   sample.meta = random.bytes(header.meta_length);
@@ -89,6 +100,8 @@ TEST_CASE("record: every kind comes back with key, head and checksums") {
     REQUIRE(same_bytes(view.value().meta, sample.meta));
     for (uint32_t i = 0; i < sample.crcs.size(); i++) {
       REQUIRE(view.value().block_crc(i) == sample.crcs[i]);
+      REQUIRE(view.value().stored_block_length(i) ==
+              (sample.lengths.empty() ? raw_block_length(sample.header, i) : sample.lengths[i]));
     }
   }
 }
@@ -126,7 +139,7 @@ TEST_CASE("record: random bytes behind the magic never decode and never read too
     if (bytes.size() >= 8) {
       store_le<uint32_t>(bytes, 0, 0x3152524d);
       bytes[4] = static_cast<uint8_t>(random.below(6));
-      bytes[5] = 0;
+      bytes[5] = static_cast<uint8_t>(random.below(2));
       bytes[6] = 20;
     }
     if (bytes.size() >= 104) {
@@ -137,7 +150,7 @@ TEST_CASE("record: random bytes behind the magic never decode and never read too
     REQUIRE(!decode_record(bytes).ok());
     if (bytes.size() >= kRecordFixedSize) {
       const Result<ByteCount> distance = peek_record_distance(bytes);
-      if (distance.ok()) REQUIRE(distance.value() <= kRecordFixedSize + 64 + 16384 + 131072 + 512);
+      if (distance.ok()) REQUIRE(distance.value() <= kRecordFixedSize + 128 + 16384 + 131072 + 512);
     }
   }
 }
@@ -153,7 +166,8 @@ TEST_CASE("record: a valid checksum does not excuse impossible fields") {
   const Forgery forgeries[] = {
       {"kind 0", RecordKind::single, 4, 1, 0},
       {"kind 5", RecordKind::single, 4, 1, 5},
-      {"flags", RecordKind::single, 5, 1, 1},
+      {"unknown flag", RecordKind::single, 5, 1, 2},
+      {"compressed without a body", RecordKind::single, 5, 1, kRecordLz4},
       {"chunk shift too small", RecordKind::single, 6, 1, 17},
       {"chunk shift too large", RecordKind::single, 6, 1, 23},
       {"reserved byte", RecordKind::single, 7, 1, 1},
@@ -192,6 +206,46 @@ TEST_CASE("record: a valid checksum does not excuse impossible fields") {
   }
 }
 
+TEST_CASE("record: a valid checksum does not excuse block lengths that do not add up") {
+  Sample sample;
+  sample.header.kind = RecordKind::chunk;
+  sample.header.flags = kRecordLz4;
+  sample.header.body_length = sample.header.interval_end = 150000;
+  sample.header.stored_length = 65536 + 30000 + 18928;
+  sample.crcs = {1, 2, 3};
+  sample.lengths = {65536, 30000, 18928};  // the first and the last did not shrink
+  const std::vector<uint8_t> good = sample.encode();
+  REQUIRE(decode_record(good).ok());
+  CHECK(decode_record(good).value().stored_block_begin(2) == 95536);
+  struct Forgery {
+    const char* what;
+    uint32_t lengths[3];
+  };
+  const Forgery forgeries[] = {
+      {"a block of nothing", {65536, 48928, 0}},
+      {"a block longer than raw", {65537, 29999, 18928}},
+      {"a last block longer than raw", {65536, 29999, 18929}},
+      {"a sum below", {65536, 30000, 18927}},
+      {"a sum above", {65536, 30001, 18928}},
+      {"a sum that overflows 32 bits", {65536, 0xffffffff, 18929}},
+  };
+  for (const Forgery& forgery : forgeries) {
+    std::vector<uint8_t> bytes = good;
+    for (size_t i = 0; i < 3; i++) {
+      store_le<uint32_t>(bytes, kRecordFixedSize + 12 + 4 * i, forgery.lengths[i]);
+    }
+    reseal(&bytes);
+    INFO(forgery.what);
+    CHECK(decode_record(bytes).status().code() == Code::corrupt);
+  }
+  for (const uint32_t stored : {0u, 114463u, 150000u, 150001u, 0xffffffffu}) {
+    std::vector<uint8_t> bytes = good;
+    store_le<uint32_t>(bytes, 96, stored);
+    reseal(&bytes);
+    CHECK(decode_record(bytes).status().code() == Code::corrupt);
+  }
+}
+
 TEST_CASE("record: zeroes are no record") {
   const std::vector<uint8_t> zeros(4096);
   CHECK(decode_record(zeros).status().code() == Code::not_found);
@@ -214,8 +268,8 @@ TEST_CASE("record: placement obeys the alignment rules with the least waste") {
     REQUIRE(is_aligned(length, kRecordGrain));
     REQUIRE(distance >= record_header_bytes(header));
     REQUIRE(distance - record_header_bytes(header) < kRecordGrain);
-    REQUIRE(length >= distance + header.body_length);
-    if (header.body_length >= kAlignedBodyThreshold) {
+    REQUIRE(length >= distance + header.stored_length);
+    if (header.body_length >= kAlignedBodyThreshold && !is_compressed(header)) {
       REQUIRE(is_aligned(start + distance, kBlockAlignment));
       REQUIRE(start < round_up(head, kRecordGrain) + kBlockAlignment);
     } else if (length <= kBlockAlignment) {

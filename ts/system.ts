@@ -98,9 +98,12 @@ async function openConfigured(config: Config, log: Log): Promise<CacheStore> {
       l1Budget: config.l1CacheSizeBytes,
       indexMemoryLimit: config.indexMemoryLimitBytes,
       disk,
+      compress: config.rawDiskCache.enableCompression,
       followerGraceMs: config.timeouts.followerGraceMs,
     });
     if (disk.kind === 'raw') reportDevice(config, disk.path, store.stats(), log);
+    const { lz4Refusal } = store.stats();
+    if (typeof lz4Refusal === 'string' && lz4Refusal !== '') log.warn({}, lz4Refusal);
     return store;
   } catch (error) {
     throw disk.kind === 'raw' ? explainDevice(config, disk.path, error) : error;

@@ -146,8 +146,8 @@ Napi::Value hold(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// openStore(token, path or "", direct, I/O choice, memoryLimit, l1Budget, indexMemoryLimit, poison, external
-// life, hash key): handle for takeStore.
+// openStore(token, path or "", direct, I/O choice, memoryLimit, l1Budget, indexMemoryLimit, poison, compress,
+// external life, hash key): handle for takeStore.
 Napi::Value open_store(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   auto task = Ref<OpenTask>::adopt(new OpenTask());
@@ -161,6 +161,7 @@ Napi::Value open_store(const Napi::CallbackInfo& info) {
   options.l1_budget = arguments.whole();
   options.index_memory_limit = arguments.whole();
   options.poison_pages = arguments.boolean();
+  options.compress = arguments.boolean();
   options.external_life = arguments.u32();
   const Bytes key = arguments.bytes();
   if (!arguments.ok()) return Napi::Value();

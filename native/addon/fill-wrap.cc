@@ -34,7 +34,7 @@ Napi::Value StoreWrap::begin_fill(Info info) {
   return number(info, session_->fills.add(FillEntry{std::move(fill)}));
 }
 
-// fillBegin(fill, key, head, bodyLength | -1, keep)
+// fillBegin(fill, key, head, bodyLength | -1, keep, may compress)
 Napi::Value StoreWrap::fill_begin(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
@@ -45,6 +45,7 @@ Napi::Value StoreWrap::fill_begin(Info info) {
   const Bytes bytes = arguments.bytes();
   head.body_length = arguments.whole_or_unknown();
   head.keep = arguments.boolean();
+  head.may_compress = arguments.boolean();
   if (!arguments.ok() || fill == nullptr) return info.Env().Undefined();
   head.head.assign(bytes.begin(), bytes.end());
   const Status status = fill->begin(std::move(head));

@@ -4,6 +4,7 @@
 #include "addon/arguments.h"
 #include "addon/lease-buffer.h"
 #include "addon/store-wrap.h"
+#include "base/crc32c.h"
 
 namespace millrace {
 
@@ -18,15 +19,34 @@ std::string hex_of(const KeyHash& hash) {
   return out;
 }
 
-// The header of a record as a file holds it: the same bytes as on a raw disk, in segment sequence 1.
-std::vector<uint8_t> encode_for_file(const MemoryRecord& record) {
+// The header of a record as a file holds it: the same bytes as on a raw disk, in segment sequence 1. `blocks`
+// are those of the body, compressed or not; empty where it is stored as it is. Empty when they cannot be.
+std::vector<uint8_t> encode_for_file(const MemoryRecord& record, std::span<const Bytes> blocks) {
   RecordHeader header = record.header;
   header.segment_sequence = 1;
   uint32_t crcs[kPagesPerChunk];
-  const uint32_t blocks = body_block_crcs(record.body, crcs);
+  uint32_t lengths[kPagesPerChunk];
+  const uint32_t count = body_block_count(header);
+  if (blocks.empty()) {
+    MR_ASSERT_OP(body_block_crcs(record.body, crcs), ==, count);
+  } else {
+    if (blocks.size() != count) return {};
+    ByteCount stored = 0;
+    for (uint32_t block = 0; block < count; block++) {
+      const ByteCount length = blocks[block].size();
+      if (length == 0 || length > raw_block_length(header, block)) return {};
+      crcs[block] = crc32c(blocks[block]);
+      lengths[block] = static_cast<uint32_t>(length);
+      stored += length;
+    }
+    if (stored >= header.body_length) return {};
+    header.flags |= kRecordLz4;
+    header.stored_length = static_cast<uint32_t>(stored);
+  }
   std::vector<uint8_t> out(record_body_distance(header));
   const Bytes key(reinterpret_cast<const uint8_t*>(record.key.data()), record.key.size());
-  encode_record_header(header, std::span<const uint32_t>(crcs, blocks), key, record.head_bytes(), out);
+  encode_record_header(header, std::span<const uint32_t>(crcs, count), key, record.head_bytes(),
+                       out, std::span<const uint32_t>(lengths, blocks.size()));
   return out;
 }
 
@@ -110,7 +130,8 @@ Napi::Value StoreWrap::on_staged(Info info) {
   return info.Env().Undefined();
 }
 
-// takeStaged(): null, or [staged handle, name, is a tombstone, header Buffer, lease, buffer, ...].
+// takeStaged(): null, or [staged handle, name, is a tombstone, incarnation or 0 where the body may not be
+// compressed, lease, buffer, ...].
 Napi::Value StoreWrap::take_staged(Info info) {
   if (!usable(info)) return Napi::Value();
   Staging* staging = session_->store().staging();
@@ -126,12 +147,12 @@ Napi::Value StoreWrap::take_staged(Info info) {
     Napi::Array out = Napi::Array::New(info.Env());
     uint32_t at = 0;
     const std::string name = hex_of(record->header.hash);
-    const std::vector<uint8_t> header = gone ? std::vector<uint8_t>() : encode_for_file(*record);
+    const uint64_t object = record->may_compress ? record->header.incarnation : 0;
     std::vector<PageSpan> spans = record->slice(0, record->header.body_length);
     out.Set(at++, Napi::Number::New(info.Env(), session_->staged.add(std::move(record))));
     out.Set(at++, Napi::String::New(info.Env(), name));
     out.Set(at++, Napi::Boolean::New(info.Env(), gone));
-    out.Set(at++, Napi::Buffer<uint8_t>::Copy(info.Env(), header.data(), header.size()));
+    out.Set(at++, Napi::Number::New(info.Env(), static_cast<double>(object)));
     for (PageSpan& span : spans) {
       bool copied = false;
       const Napi::Value buffer = make_lease_buffer(info.Env(), span, &copied);
@@ -142,6 +163,37 @@ Napi::Value StoreWrap::take_staged(Info info) {
     }
     return out;
   }
+}
+
+// stagedHeader(handle, blocks or null): the header that belongs before the body in its file.
+Napi::Value StoreWrap::staged_header(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t handle = arguments.u32();
+  millrace::Ref<MemoryRecord>* found = session_->staged.find(handle);
+  if (!arguments.ok()) return Napi::Value();
+  std::vector<Bytes> blocks;
+  bool fits = found != nullptr && info.Length() == 2;
+  if (fits && info[1].IsArray()) {
+    const auto list = info[1].As<Napi::Array>();
+    for (uint32_t at = 0; fits && at < list.Length() && at <= kPagesPerChunk; at++) {
+      const Napi::Value item = list.Get(at);
+      fits =
+          item.IsTypedArray() && item.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
+      if (!fits) break;
+      const auto block = item.As<Napi::Uint8Array>();
+      blocks.emplace_back(block.Data(), block.ByteLength());
+    }
+    fits = fits && !blocks.empty();
+  }
+  std::vector<uint8_t> header;
+  if (fits) header = encode_for_file(**found, blocks);
+  if (header.empty()) {
+    Napi::TypeError::New(info.Env(), "stagedHeader(handle, blocks) of a staged record")
+        .ThrowAsJavaScriptException();
+    return Napi::Value();
+  }
+  return Napi::Buffer<uint8_t>::Copy(info.Env(), header.data(), header.size());
 }
 
 // settleStaged(handle): true when the record is still wanted (not purged or replaced meanwhile).
@@ -179,8 +231,9 @@ Napi::Value StoreWrap::chunk_name(Info info) {
                              hex_of(store.chunk_hash(header.hash, header.incarnation, chunk)));
   }
   if (FillEntry* entry = session_->fills.find(fill)) {
-    return Napi::String::New(info.Env(), hex_of(store.chunk_hash(entry->fill->hash(),
-                                                                 entry->fill->incarnation(), chunk)));
+    return Napi::String::New(
+        info.Env(),
+        hex_of(store.chunk_hash(entry->fill->hash(), entry->fill->incarnation(), chunk)));
   }
   return info.Env().Undefined();
 }
@@ -283,6 +336,14 @@ Napi::Value StoreWrap::stats(Info info) {
   set("recordsAppended", counters.records_appended.load());
   set("recordsFlushed", counters.records_flushed.load());
   set("admittedBytes", counters.admitted_bytes.load());
+  set("storedBytes", counters.stored_bytes.load());
+  set("lz4Blocks", counters.lz4_blocks.load());
+  set("lz4BlocksKeptRaw", counters.lz4_blocks_kept_raw.load());
+  set("lz4BytesBefore", counters.lz4_bytes_before.load());
+  set("lz4BytesAfter", counters.lz4_bytes_after.load());
+  set("lz4SkippedByType", counters.lz4_skipped_by_type.load());
+  set("lz4SkippedBySample", counters.lz4_skipped_by_sample.load());
+  set("lz4SkippedSmall", counters.lz4_skipped_small.load());
   set("deviceReads", counters.device_reads.load());
   set("deviceReadBytes", counters.device_read_bytes.load());
   set("deviceWrites", counters.device_writes.load());

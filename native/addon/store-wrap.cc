@@ -32,6 +32,7 @@ Napi::Function StoreWrap::define(Napi::Env env) {
           InstanceMethod<&StoreWrap::memory_used>("memoryUsed"),
           InstanceMethod<&StoreWrap::on_staged>("onStaged"),
           InstanceMethod<&StoreWrap::take_staged>("takeStaged"),
+          InstanceMethod<&StoreWrap::staged_header>("stagedHeader"),
           InstanceMethod<&StoreWrap::settle_staged>("settleStaged"),
           InstanceMethod<&StoreWrap::record_name>("recordName"),
           InstanceMethod<&StoreWrap::chunk_name>("chunkName"),

@@ -27,6 +27,7 @@ Appender::Appender(Device& device, Ring& ring, Index& index, Staging& staging, C
   memory_.reset(static_cast<uint8_t*>(memory));
   for (uint32_t i = 0; i < kBufferCount; i++) buffers_[i].memory = memory_.get() + i * kBufferSize;
   for (Write& write : writes_) write.appender = this;
+  if (options.compress) compressor_ = std::make_unique<BodyCompressor>(counters);
 }
 
 Appender::~Appender() {
@@ -85,27 +86,39 @@ void Appender::append(const Ref<MemoryRecord>& record) {
   }
   RecordHeader header = record->header;
   ByteOffset start = 0;
+  const bool compressed =
+      compressor_ && !writes_off() && compressor_->compress(*record, &header);
   if (writes_off() || !make_room(header, &start)) {
     staging_.settle(record);
     Counters::add(counters_.writes_dropped);
     return;
   }
   header.segment_sequence = sequence_;
-  uint32_t crcs[kPagesPerChunk];
-  const uint32_t blocks = body_block_crcs(record->body, crcs);
-  MR_ASSERT_OP(blocks, ==, body_block_count(header));
+  uint32_t raw_crcs[kPagesPerChunk];
+  std::span<const uint32_t> crcs;
+  if (compressed) {
+    crcs = compressor_->crcs();
+  } else {
+    crcs = std::span<const uint32_t>(raw_crcs, body_block_crcs(record->body, raw_crcs));
+  }
+  MR_ASSERT_OP(crcs.size(), ==, body_block_count(header));
   const ByteCount distance = record_body_distance(header);
   scratch_.assign(distance, 0);
   const Bytes key(reinterpret_cast<const uint8_t*>(record->key.data()), record->key.size());
-  encode_record_header(header, std::span<const uint32_t>(crcs, blocks), key, record->head_bytes(),
-                       scratch_);
+  encode_record_header(header, crcs, key, record->head_bytes(), scratch_,
+                       compressed ? compressor_->lengths() : std::span<const uint32_t>());
   zero_in(head_, start);
   head_ = start;
   copy_in(head_, scratch_);
   head_ += distance;
-  for (const PageSpan& span : record->body) {
-    copy_in(head_, Bytes(span.data(), span.length));
-    head_ += span.length;
+  if (compressed) {
+    copy_in(head_, compressor_->stored());
+    head_ += header.stored_length;
+  } else {
+    for (const PageSpan& span : record->body) {
+      copy_in(head_, Bytes(span.data(), span.length));
+      head_ += span.length;
+    }
   }
   const ByteOffset end = start + record_length(header);
   zero_in(head_, end);
@@ -134,6 +147,7 @@ void Appender::append(const Ref<MemoryRecord>& record) {
         static_cast<uint8_t>(header.kind)});
     Counters::add(counters_.records_appended);
     Counters::add(counters_.admitted_bytes, ByteCount{header.body_length} + header.meta_length);
+    Counters::add(counters_.stored_bytes, ByteCount{header.stored_length} + header.meta_length);
   });
   if (oldest_unflushed_ms_ == 0) oldest_unflushed_ms_ = monotonic_ms();
 }

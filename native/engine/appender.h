@@ -10,6 +10,7 @@
 
 #include "base/sync.h"
 #include "device/device.h"
+#include "engine/body-compressor.h"
 #include "engine/counters.h"
 #include "engine/index.h"
 #include "engine/ring.h"
@@ -24,6 +25,7 @@ struct AppenderOptions {
   SegmentId first_segment = 0;      // where to open the first segment
   Sequence next_sequence = 1;       // of that segment
   bool zero_ahead = false;          // the file was not zeroed at format
+  bool compress = false;            // bodies that may be and shrink
 };
 
 // How far the device has everything, in an order that never steps back.
@@ -119,6 +121,7 @@ class Appender {
   uint64_t buffers_opened_ = 0;
   uint64_t oldest_unflushed_ms_ = 0;  // monotonic; 0 when everything is submitted
   std::vector<uint8_t> scratch_;
+  std::unique_ptr<BodyCompressor> compressor_;  // null: bodies are stored as they are
 
   Mutex mutex_;
   Condition condition_;

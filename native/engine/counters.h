@@ -22,6 +22,14 @@ struct Counters {
   Count records_appended{0};   // published in the index
   Count records_flushed{0};    // of these, wholly on the device
   Count admitted_bytes{0};     // bodies and heads of appended records
+  Count stored_bytes{0};       // the same as they lie on the device, bodies compressed or not
+  Count lz4_blocks{0};         // compressed
+  Count lz4_blocks_kept_raw{0};  // of a compressed body, but no shorter that way
+  Count lz4_bytes_before{0};   // bodies that were compressed
+  Count lz4_bytes_after{0};
+  Count lz4_skipped_by_type{0};    // blocks: coded, or of a kind that never shrinks
+  Count lz4_skipped_by_sample{0};  // blocks: the body does not shrink by an eighth
+  Count lz4_skipped_small{0};      // blocks: the record would occupy no grain less
   Count device_writes{0};
   Count device_written_bytes{0};
   Count write_errors{0};

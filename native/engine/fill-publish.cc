@@ -38,6 +38,7 @@ void Fill::hand_over_locked(uint32_t chunk, ByteCount length) {
   record->header.interval_end = static_cast<uint32_t>(length);
   record->header.body_length = static_cast<uint32_t>(length);
   record->header.stored_length = static_cast<uint32_t>(length);
+  record->may_compress = head_.may_compress;
   const ByteOffset begin = ByteOffset{chunk} * kChunkSize;
   MR_ASSERT_OP(begin, >=, window_begin_);
   for (ByteOffset at = begin; at < begin + length; at += kPageSize) {
@@ -87,6 +88,7 @@ void Fill::publish_single_locked() {
     }
     compact_and_seal(store_->pool(), *record);
   }
+  record->may_compress = head_.may_compress;
   offer_locked(record);
 }
 

@@ -33,6 +33,7 @@ struct FillHead {
   std::vector<uint8_t> head;              // encoded (layout/head)
   uint64_t body_length = kUnknownLength;  // when the framing tells it
   bool keep = false;                      // false: one reader, nothing stored
+  bool may_compress = false;              // the body is neither coded nor of a kind that never shrinks
 };
 
 class Fill : public RefCounted<Fill> {

@@ -24,6 +24,9 @@ class MemoryRecord : public RefCounted<MemoryRecord> {
   std::string key;             // empty for chunks
   PageSpan head;               // the stored HTTP head; empty for chunks and tombstones
   std::vector<PageSpan> body;  // in order; together header.body_length bytes
+  // The disk tier may try to compress the body: its head says that it is not coded and not of a kind that
+  // never shrinks, or it was compressed on the device it came from.
+  bool may_compress = false;
 
   Bytes head_bytes() const {
     return head.page ? Bytes(head.data(), head.length) : Bytes();

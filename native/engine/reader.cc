@@ -1,17 +1,15 @@
 // One asynchronous record read. See reader.h.
 #include "engine/reader.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/crc32c.h"
+#include "engine/stored-body.h"
 
 namespace millrace {
 
 namespace {
-
-// A chunk has neither key nor head: fixed part and sixteen checksums fit one grain.
-constexpr ByteCount kChunkHeaderSize = kRecordGrain;
-static_assert(kRecordFixedSize + 4 * kPagesPerChunk <= kChunkHeaderSize);
 
 bool crc_matches(const RecordView& view, uint32_t block, Bytes bytes) {
   return crc32c(bytes) == view.block_crc(block);
@@ -58,6 +56,7 @@ Status ReadOperation::prepare(const IndexHit& hit) {
   pages_.clear();
   header_page_.reset();
   from_device_ = true;
+  is_second_read_ = false;
   requests_[0] = IoRequest{};
   requests_[1] = IoRequest{};
   return target_.key.empty() ? prepare_blocks(Index::address_of(hit.word))
@@ -86,8 +85,9 @@ Status ReadOperation::prepare_whole(ByteOffset address, ByteCount bound) {
   return Status();
 }
 
-// A chunk's header fills the 512 bytes before its 4096-aligned body; the wanted blocks follow, or lie
-// further on and are then read by a second request.
+// A chunk's header fills the 512 bytes before its body, which is 4096-aligned if it is raw; the wanted blocks
+// follow, or lie further on and are then read by a second request. Where they are in a compressed chunk only
+// the header tells: of one that is shorter than a raw one can be, either all is read or just that.
 Status ReadOperation::prepare_blocks(ByteOffset address) {
   const uint32_t first = target_.first_block;
   const ByteCount begin = ByteCount{first} * kPageSize;
@@ -100,22 +100,37 @@ Status ReadOperation::prepare_blocks(ByteOffset address) {
   const ByteOffset body = address + kChunkHeaderSize;
   const ByteOffset header_at = round_down(address, kBlockAlignment);
   // A short last chunk (below 16 KiB) is packed: its body begins at any 512 bytes.
-  read_offset_ = round_down(body + begin, kBlockAlignment);
-  const ByteOffset read_end = round_up(body + end, kBlockAlignment);
-  if (read_end > segment_end) {
+  ByteOffset from = body + begin;
+  ByteOffset to = body + end;
+  const ByteCount bound = Index::length_bound_of(hit_.word);
+  if (bound < kChunkHeaderSize + round_up(target_.body_length, kRecordGrain)) {
+    const bool wants_most = 2 * (end - begin) >= target_.body_length;
+    from = body;
+    to = wants_most ? std::min(address + bound, segment_end) : body;
+  }
+  if (to > segment_end || body > segment_end) {
     return Status(Code::corrupt, "the index names a chunk beyond its segment", 0, address);
   }
   header_page_ = context_.pool->allocate(kBlockAlignment);
   if (!header_page_) return Status(Code::again, "no free page for a read");
-  const bool adjacent = header_at + kBlockAlignment == read_offset_;
-  const Status moved(Code::again, "the write head moved during a read");
-  if (!add(header_at, header_page_.data(), kBlockAlignment, &requests_[0])) return moved;
-  IoRequest* request = adjacent ? &requests_[0] : &requests_[1];
+  if (!add(header_at, header_page_.data(), kBlockAlignment, &requests_[0])) {
+    return Status(Code::again, "the write head moved during a read");
+  }
+  const bool adjacent = header_at + kBlockAlignment == round_down(from, kBlockAlignment);
+  return prepare_run(from, to, adjacent ? &requests_[0] : &requests_[1]);
+}
+
+// Reads the blocks of 4096 bytes that hold [from, to) into pages of their own; nothing where that is empty.
+Status ReadOperation::prepare_run(ByteOffset from, ByteOffset to, IoRequest* request) {
+  read_offset_ = round_down(from, kBlockAlignment);
+  const ByteOffset read_end = from == to ? read_offset_ : round_up(to, kBlockAlignment);
   for (ByteOffset at = read_offset_; at < read_end;) {
     const ByteCount length = read_end - at < kPageSize ? read_end - at : kPageSize;
     PageRef page = context_.pool->allocate(length);
     if (!page) return Status(Code::again, "no free page for a read");
-    if (!add(at, page.data(), length, request)) return moved;
+    if (!add(at, page.data(), length, request)) {
+      return Status(Code::again, "the write head moved during a read");
+    }
     pages_.push_back(PageSpan{std::move(page), 0, static_cast<uint32_t>(length)});
     at += length;
   }
@@ -199,8 +214,15 @@ void ReadOperation::verify() {
     return;
   }
   Ref<MemoryRecord> record;
-  const Status status =
-      target_.key.empty() ? verify_blocks(&record) : verify_whole(&record);
+  Status status;
+  if (target_.key.empty() && !is_second_read_ && needs_second_read(&status)) {
+    if (status.ok()) {
+      submit();
+      return;
+    }
+  } else {
+    status = target_.key.empty() ? verify_blocks(&record) : verify_whole(&record);
+  }
   if (status.ok()) {
     context_.index->mark_hit(hit_);
     finish(status, std::move(record));
@@ -241,6 +263,7 @@ Status ReadOperation::verify_whole(Ref<MemoryRecord>* out) {
   if (!(view.header.hash == target_.hash) || key != target_.key) {
     return Status(Code::not_found, "another key's record");
   }
+  if (is_compressed(view.header)) return decode_whole(view, at + distance.value(), out);
   auto record = Ref<MemoryRecord>::adopt(new MemoryRecord());
   record->header = view.header;
   record->key = target_.key;
@@ -319,12 +342,28 @@ Status ReadOperation::verify_blocks(Ref<MemoryRecord>* out) {
   ByteCount end = begin + ByteCount{target_.block_count} * kPageSize;
   if (end > target_.body_length) end = target_.body_length;
   auto record = Ref<MemoryRecord>::adopt(new MemoryRecord());
-  record->header = view.header;
+  record->header = raw_form(view.header);
   record->header.interval_begin = static_cast<uint32_t>(begin);
   record->header.interval_end = static_cast<uint32_t>(end);
   record->header.body_length = static_cast<uint32_t>(end - begin);
   record->header.stored_length = record->header.body_length;
-  ByteCount skip = address_ + kChunkHeaderSize + begin - read_offset_;
+  const ByteOffset stored_begin = view.stored_block_begin(target_.first_block);
+  ByteCount skip = address_ + kChunkHeaderSize + stored_begin - read_offset_;
+  const bool is_whole = begin == 0 && end == target_.body_length;
+  const bool is_verified = Index::is_verified(hit_.word);
+  if (is_compressed(view.header)) {
+    record->may_compress = true;
+    const uint32_t count =
+        static_cast<uint32_t>((end + kPageSize - 1) / kPageSize) - target_.first_block;
+    const Status status =
+        decode_stored_blocks(*context_.pool, view, target_.first_block, count, read_bytes(skip),
+                             !is_verified, &record->body);
+    if (!status.ok()) return status;
+    if (is_whole && !is_verified && from_device_) context_.index->mark_verified(hit_);
+    compact_and_seal(*context_.pool, *record);
+    *out = std::move(record);
+    return Status();
+  }
   ByteCount left = end - begin;
   for (const PageSpan& span : pages_) {
     PageSpan part = span.share();
@@ -338,7 +377,7 @@ Status ReadOperation::verify_blocks(Ref<MemoryRecord>* out) {
     if (left == 0) break;
   }
   MR_ASSERT_OP(left, ==, 0u);
-  if (!Index::is_verified(hit_.word)) {
+  if (!is_verified) {
     // Only a short, packed chunk has a body that does not begin with its page: then it is one block.
     uint32_t block = target_.first_block;
     for (const PageSpan& span : record->body) {
@@ -346,7 +385,6 @@ Status ReadOperation::verify_blocks(Ref<MemoryRecord>* out) {
         return Status(Code::corrupt, "a body does not match its checksum", 0, address_);
       }
     }
-    const bool is_whole = begin == 0 && end == target_.body_length;
     if (is_whole && from_device_) context_.index->mark_verified(hit_);
   }
   compact_and_seal(*context_.pool, *record);

@@ -16,6 +16,10 @@
 
 namespace millrace {
 
+// A chunk has neither key nor head: fixed part, sixteen checksums and lengths fit one grain.
+inline constexpr ByteCount kChunkHeaderSize = kRecordGrain;
+static_assert(kRecordFixedSize + 8 * kPagesPerChunk <= kChunkHeaderSize);
+
 // What a read needs from the store; all outlive every operation.
 struct ReaderContext {
   Device* device = nullptr;
@@ -58,12 +62,16 @@ class ReadOperation {
   Status prepare(const IndexHit& hit);
   Status prepare_whole(ByteOffset address, ByteCount bound);
   Status prepare_blocks(ByteOffset address);
+  Status prepare_run(ByteOffset from, ByteOffset to, IoRequest* request);
+  bool needs_second_read(Status* status);
   bool add(ByteOffset offset, uint8_t* memory, ByteCount length, IoRequest* request);
   void submit();
   static void request_done(IoRequest* request);
   void verify();
   Status verify_whole(Ref<MemoryRecord>* out);
   Status verify_blocks(Ref<MemoryRecord>* out);
+  Status decode_whole(const RecordView& view, ByteCount skip, Ref<MemoryRecord>* out);
+  std::vector<Bytes> read_bytes(ByteCount skip) const;
   void finish(Status status, Ref<MemoryRecord> record);
 
   const ReaderContext context_;
@@ -79,6 +87,7 @@ class ReadOperation {
   ByteOffset address_ = 0;
   ByteOffset read_offset_ = 0;   // device offset of the first byte of pages_
   PageRef header_page_;          // chunks: the 4 KiB that end with the header
+  bool is_second_read_ = false;  // chunks: the header is known, the wanted blocks lay elsewhere
   bool from_device_ = true;      // false: a part was copied from the aggregation buffers
   std::vector<PageSpan> pages_;
   IoRequest requests_[2];

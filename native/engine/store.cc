@@ -9,6 +9,7 @@
 #include "base/crc32c.h"
 #include "base/endian.h"
 #include "engine/recovery.h"
+#include "engine/stored-body.h"
 #include "layout/head.h"
 
 namespace millrace {
@@ -36,9 +37,10 @@ ByteCount staging_limit(ByteCount memory_limit) {
   return std::clamp(memory_limit / kStagingShare, kMinimumStaging, kMaximumStaging);
 }
 
-// The appender's aggregation buffers are part of memory_limit too.
+// The appender's aggregation buffers, and what it compresses with, are part of memory_limit too.
 ByteCount pool_limit(const StoreOptions& options) {
-  const ByteCount buffers = Appender::kBufferCount * Appender::kBufferSize;
+  const ByteCount buffers = Appender::kBufferCount * Appender::kBufferSize +
+                            (options.compress ? BodyCompressor::kMemory : 0);
   MR_ASSERT_OP(options.memory_limit, >, 2 * buffers);
   return options.memory_limit - buffers;
 }
@@ -107,6 +109,7 @@ Status Store::start_device(const StoreOptions& options) {
   append.next_sequence =
       std::max(recovered.next_sequence, superblock_.superblock_sequence << kLifeShift);
   append.zero_ahead = superblock_.lazy_zero;
+  append.compress = options.compress;
   appender_ = std::make_unique<Appender>(*device_, *ring_, *index_, *staging_, counters_, append);
   appender_->start();
   Counters::add(counters_.recovery_ms, monotonic_ms() - started);
@@ -186,6 +189,7 @@ Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head) {
   refreshed->header = record->header;
   refreshed->header.meta_length = static_cast<uint32_t>(head.size());
   refreshed->key = record->key;
+  refreshed->may_compress = record->may_compress;
   PageRef cell = pool_->allocate(head.size());
   if (!cell) return Status(Code::again, "no free page for a refreshed head");
   std::memcpy(cell.data(), head.data(), head.size());
@@ -251,13 +255,13 @@ Result<Ref<MemoryRecord>> Store::adopt(Bytes bytes, const KeyHash& hash, const s
     return Status(Code::not_found, "the file holds another key's record");
   }
   const ByteCount distance = record_body_distance(view.header);
-  if (bytes.size() < distance + view.header.body_length) {
+  if (bytes.size() < distance + view.header.stored_length) {
     return Status(Code::corrupt, "the file is shorter than its record");
   }
-  const Bytes body = bytes.subspan(distance, view.header.body_length);
+  const Bytes body = bytes.subspan(distance, view.header.stored_length);
   for (uint32_t block = 0; block < body_block_count(view.header); block++) {
-    const ByteCount begin = ByteCount{block} * kPageSize;
-    const Bytes part = body.subspan(begin, std::min(kPageSize, body.size() - begin));
+    const Bytes part =
+        body.subspan(view.stored_block_begin(block), view.stored_block_length(block));
     if (crc32c(part) != view.block_crc(block)) {
       return Status(Code::corrupt, "a body does not match its checksum");
     }
@@ -268,10 +272,17 @@ Result<Ref<MemoryRecord>> Store::adopt(Bytes bytes, const KeyHash& hash, const s
   if (view.header.kind != RecordKind::chunk && !decode_head(view.meta).ok()) {
     return Status(Code::corrupt, "a stored head does not decode");
   }
-  std::vector<Bytes> parts;
-  if (!body.empty()) parts.push_back(body);
-  Ref<MemoryRecord> record = copy_record(*pool_, view.header, key, view.meta, parts);
-  if (!record) return Status(Code::again, "no free page for a record");
+  const std::span<const Bytes> parts(&body, body.empty() ? 0 : 1);
+  Ref<MemoryRecord> record;
+  if (is_compressed(view.header)) {
+    Result<Ref<MemoryRecord>> decompressed =
+        decode_stored_record(*pool_, view, key, parts, /*check=*/false);
+    if (!decompressed.ok()) return decompressed.status();
+    record = std::move(decompressed.value());
+  } else {
+    record = copy_record(*pool_, view.header, key, view.meta, parts);
+    if (!record) return Status(Code::again, "no free page for a record");
+  }
   tier_.publish(record);
   return record;
 }

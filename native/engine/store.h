@@ -26,6 +26,7 @@ struct StoreOptions {
   ByteCount l1_budget = 100 * kMiB;
   ByteCount index_memory_limit = 64 * kMiB;
   bool poison_pages = false;
+  bool compress = false;  // bodies on the device, where FillHead allows it and they shrink
   // Without a device: the key of the hash, and the number of this life of an outside tier that takes what
   // is staged (0: there is none). Each start of such a tier counts one up, so that two lives never give
   // the same birth or incarnation to two versions.

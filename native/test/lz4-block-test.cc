@@ -13,18 +13,6 @@ namespace {
 
 constexpr size_t kSizes[] = {1, 2, 12, 13, 100, 4095, 4096, 65534, 65535, 65536};
 
-std::vector<uint8_t> text_like(Random& random, size_t size) {
-  static const char* words[] = {"cache ", "record ", "segment ", "the ",
-                                "a ",     "ring\n",  "{\"id\":"};
-  std::vector<uint8_t> out;
-  while (out.size() < size) {
-    const std::string_view word = words[random.below(std::size(words))];
-    out.insert(out.end(), word.begin(), word.end());
-  }
-  out.resize(size);
-  return out;
-}
-
 // Empty where it does not fit `room`.
 std::vector<uint8_t> compressed(Bytes raw, size_t room) {
   const auto state = std::make_unique<Lz4State>();
@@ -42,7 +30,7 @@ TEST_CASE("lz4: text, zeros and noise of every size come back") {
   Random random(seed);
   for (const size_t size : kSizes) {
     INFO("size ", size);
-    const std::vector<uint8_t> bodies[] = {text_like(random, size), std::vector<uint8_t>(size),
+    const std::vector<uint8_t> bodies[] = {text_for(1, size), std::vector<uint8_t>(size),
                                            random.bytes(size)};
     for (const std::vector<uint8_t>& raw : bodies) {
       const std::vector<uint8_t> stored = compressed(raw, size + size / 255 + 32);
@@ -57,7 +45,7 @@ TEST_CASE("lz4: text, zeros and noise of every size come back") {
 
 TEST_CASE("lz4: text shrinks to less than half, noise does not fit its own size") {
   Random random(301);
-  CHECK(compressed(text_like(random, 65536), 65535).size() < 65536 / 2);
+  CHECK(compressed(text_for(1, 65536), 65535).size() < 65536 / 2);
   CHECK(compressed(random.bytes(65536), 65535).empty());
   CHECK(compressed(random.bytes(100), 0).empty());
   CHECK(compressed(random.bytes(100), kLz4PrefixSize).empty());
@@ -65,7 +53,7 @@ TEST_CASE("lz4: text shrinks to less than half, noise does not fit its own size"
 
 TEST_CASE("lz4: a block of another length is refused") {
   Random random(302);
-  const std::vector<uint8_t> raw = text_like(random, 5000);
+  const std::vector<uint8_t> raw = text_for(1, 5000);
   std::vector<uint8_t> stored = compressed(raw, 6000);
   for (const size_t wrong : {1, 4999, 5001, 65536}) {
     std::vector<uint8_t> back(wrong);
@@ -87,7 +75,7 @@ TEST_CASE("lz4: damaged and random blocks never reach outside their spans") {
   const uint64_t seed = 303;
   INFO("seed ", seed);
   Random random(seed);
-  const std::vector<uint8_t> raw = text_like(random, 20000);
+  const std::vector<uint8_t> raw = text_for(1, 20000);
   const std::vector<uint8_t> good = compressed(raw, 20000);
   uint32_t refused = 0;
   for (uint32_t round = 0; round < 20000; round++) {

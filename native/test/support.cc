@@ -77,8 +77,10 @@ DiskImage formatted_disk(uint32_t block_size, bool lazy_zero) {
   return device.snapshot();
 }
 
-TestStore::TestStore(const DiskImage& image, ByteCount l1_budget, ByteCount memory_limit) {
+TestStore::TestStore(const DiskImage& image, ByteCount l1_budget, ByteCount memory_limit,
+                     bool compress) {
   StoreOptions options;
+  options.compress = compress;
   options.memory_limit = memory_limit;
   options.l1_budget = l1_budget;
   options.index_memory_limit = 4 * kMiB;
@@ -195,6 +197,7 @@ uint64_t put(Store& store, const std::string& key, Bytes body, const PutOptions&
   head.head = make_head(options.head);
   if (options.knows_length) head.body_length = body.size();
   head.keep = true;
+  head.may_compress = options.may_compress;
   REQUIRE(fill->begin(std::move(head)).ok());
   uint32_t resumed = 0;
   while (!body.empty()) {
@@ -214,6 +217,18 @@ std::vector<uint8_t> body_for(std::string_view key, uint64_t version, size_t siz
   for (const char c : key) seed = seed * 131 + static_cast<uint8_t>(c);
   Random random(seed);
   return random.bytes(size);
+}
+
+std::vector<uint8_t> text_for(uint64_t seed, size_t size) {
+  static const char* words[] = {"cache ", "record ", "segment ", "the ", "a ", "ring\n", "{\"id\":"};
+  Random random(seed);
+  std::vector<uint8_t> out;
+  while (out.size() < size) {
+    const std::string_view word = words[random.below(std::size(words))];
+    out.insert(out.end(), word.begin(), word.end());
+  }
+  out.resize(size);
+  return out;
 }
 
 }  // namespace millrace::test

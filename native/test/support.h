@@ -93,7 +93,7 @@ struct TestStore {
   FaultDevice* device = nullptr;  // owned by the store
 
   explicit TestStore(const DiskImage& image, ByteCount l1_budget = 0,
-                     ByteCount memory_limit = 64 * kMiB);
+                     ByteCount memory_limit = 64 * kMiB, bool compress = false);
   ~TestStore();
   Store* operator->() const { return store.get(); }
   // Everything offered so far lies on the device.
@@ -120,6 +120,7 @@ struct PutOptions {
   std::string primary;  // empty: the key itself
   HeadOptions head{};
   bool knows_length = true;
+  bool may_compress = true;
   bool heeds_pause = true;  // false: goes on while the disk is behind, whose queue may then refuse
 };
 // One complete fill. Returns the incarnation of the stored version.
@@ -128,5 +129,7 @@ uint64_t put(Store& store, const std::string& key, Bytes body, const PutOptions&
 // A body that names its key and version in every page, so that a wrong byte tells where it came
 // from.
 std::vector<uint8_t> body_for(std::string_view key, uint64_t version, size_t size);
+// Words in a random order: shrinks to less than half.
+std::vector<uint8_t> text_for(uint64_t seed, size_t size);
 
 }  // namespace millrace::test

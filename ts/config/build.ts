@@ -73,6 +73,7 @@ export function buildConfig(settings: Settings): Config {
       totalSizeBytes: disk.total_size ?? null,
       blockSizeBytes: disk.block_size,
       useDirectIo: disk.use_direct_io,
+      enableCompression: disk.enable_compression,
       create: disk.create,
       ioBackend: disk.io_backend,
     },

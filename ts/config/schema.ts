@@ -54,7 +54,7 @@ const rawDiskCache = section({
   use_direct_io: flag().prefault(true),
   create: flag().prefault(false),
   io_backend: oneOf('auto', 'threads', 'io_uring').prefault('auto'),
-  enable_compression: flag().optional(),
+  enable_compression: flag().prefault(true),
   enable_prefetch: flag().optional(),
   enable_zero_copy: flag().optional(),
 });
@@ -235,6 +235,8 @@ export interface Config {
     readonly totalSizeBytes: number | null;
     readonly blockSizeBytes: number;
     readonly useDirectIo: boolean;
+    /** Of either disk tier. */
+    readonly enableCompression: boolean;
     readonly create: boolean;
     readonly ioBackend: 'auto' | 'threads' | 'io_uring';
   };

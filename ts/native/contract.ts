@@ -45,7 +45,14 @@ export interface NativeStore {
   purgeKey(key: string): void;
 
   beginFill(token: number, primaryKey: string): number;
-  fillBegin(fill: number, key: string, head: Uint8Array, bodyLength: number, keep: boolean): void;
+  fillBegin(
+    fill: number,
+    key: string,
+    head: Uint8Array,
+    bodyLength: number,
+    keep: boolean,
+    mayCompress: boolean,
+  ): void;
   fillAppend(fill: number, bytes: Uint8Array, from: number): number;
   fillFinish(fill: number): void;
   fillFail(fill: number): void;
@@ -64,7 +71,13 @@ export interface NativeStore {
   memoryUsed(): number;
 
   onStaged(token: number): void;
+  /**
+   * [handle, name, is a tombstone, object, lease, buffer, ...]; `object` is the version's number, or 0 where
+   * the body may not be compressed.
+   */
   takeStaged(): (number | string | boolean | Buffer)[] | null;
+  /** Header of a staged record, whose body is stored as it is (null) or as these blocks. */
+  stagedHeader(staged: number, blocks: readonly Uint8Array[] | null): Buffer;
   settleStaged(staged: number): boolean;
   recordName(key: string): string;
   chunkName(object: number, fill: number, chunk: number): string | undefined;
@@ -101,6 +114,7 @@ export interface Addon {
     l1Budget: number,
     indexMemoryLimit: number,
     poison: boolean,
+    compress: boolean,
     externalLife: number,
     hashKey: Uint8Array,
   ): number;

@@ -2,6 +2,7 @@
 // that may be stored into native pages. Ends with an outcome that each waiting exchange reads for itself.
 
 import { UpstreamError } from '../errors.js';
+import { mayCompress } from '../http/compressible.js';
 import { fieldValue, type RawFields } from '../http/fields.js';
 import type { Fill } from '../store/contract.js';
 import { encodeHead, type Head } from '../store/entry.js';
@@ -145,6 +146,7 @@ export class RunningFill implements FillShare {
         head: encodeHead(head),
         bodyLength,
         store: true,
+        mayCompress: mayCompress(head.fields),
         varyNames: head.varyNames,
         requestFields: fields,
       });

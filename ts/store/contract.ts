@@ -65,6 +65,8 @@ export interface FillHead {
   readonly bodyLength: number | null;
   /** False: nothing of it is kept; its one reader paces the producer. */
   readonly store: boolean;
+  /** The disk tier may try to compress the body (ts/http/compressible.ts); absent: it may not. */
+  readonly mayCompress?: boolean;
   /** The head's Vary names; with `requestFields` they make the key of the variant. */
   readonly varyNames: readonly string[];
   readonly requestFields: RawFields;

@@ -3,6 +3,7 @@
 
 import type { Completions } from '../native/completions.js';
 import type { NativeStore } from '../native/contract.js';
+import type { FileCompressor } from './file-compressor.js';
 import type { FileTier } from './file-tier.js';
 import { leasesOf } from './leases.js';
 
@@ -13,13 +14,21 @@ export class FileWriter {
   readonly #tier: FileTier;
   readonly #completions: Completions;
   readonly #token: number;
+  readonly #compressor: FileCompressor | null;
   #running: Promise<void> | null = null;
   #closed = false;
   recordsWritten = 0;
 
-  constructor(native: NativeStore, completions: Completions, tier: FileTier) {
+  /** Without a compressor every body is stored as it is. */
+  constructor(
+    native: NativeStore,
+    completions: Completions,
+    tier: FileTier,
+    compressor: FileCompressor | null,
+  ) {
     this.#native = native;
     this.#tier = tier;
+    this.#compressor = compressor;
     this.#completions = completions;
     this.#token = completions.standing(() => this.#start());
     native.onStaged(this.#token);
@@ -36,7 +45,7 @@ export class FileWriter {
     for (;;) {
       const staged = this.#native.takeStaged();
       if (staged === null) return;
-      const [handle, name, isTombstone, header] = staged as [number, string, boolean, Buffer];
+      const [handle, name, isTombstone, object] = staged as [number, string, boolean, number];
       const leases = leasesOf(this.#native, staged, partsFrom);
       try {
         if (isTombstone) {
@@ -49,7 +58,10 @@ export class FileWriter {
           isSettled = true;
           return this.#native.settleStaged(handle);
         };
-        const parts = [header, ...leases.map((lease) => lease.bytes)];
+        const body = leases.map((lease) => lease.bytes);
+        const blocks = (await this.#compressor?.compress(object, body)) ?? null;
+        const header = this.#native.stagedHeader(handle, blocks);
+        const parts = [header, ...(blocks ?? body)];
         if (await this.#tier.write(name, parts, isWanted)) this.recordsWritten += 1;
         if (!isSettled) this.#native.settleStaged(handle);
       } finally {

@@ -70,6 +70,7 @@ export class NativeFill implements Fill {
       head.head,
       bodyLength,
       head.store,
+      head.mayCompress ?? false,
     );
     this.#options.completions.drain();
   }

@@ -18,6 +18,7 @@ import type {
   Tier,
 } from './contract.js';
 import { decodeHead, type Head, headFlags } from './entry.js';
+import { FileCompressor } from './file-compressor.js';
 import { FileTier } from './file-tier.js';
 import { FileWriter } from './file-writer.js';
 import { NativeFill, readRange } from './fill.js';
@@ -46,6 +47,8 @@ export interface StoreOptions {
   readonly followerGraceMs: number;
   /** Overwrites freed pages, so that a use after release shows. For tests. */
   readonly poisonPages?: boolean;
+  /** Bodies that may be compressed and shrink are, on either kind of disk. Absent: none is. */
+  readonly compress?: boolean;
 }
 
 const chunkSize = 1024 * 1024;
@@ -59,8 +62,24 @@ export async function openStore(options: StoreOptions): Promise<CacheStore> {
     options.disk.kind === 'file'
       ? await FileTier.open(options.disk.directory, options.disk.totalSize)
       : null;
+  const files = tier === null ? null : { tier, ...(await compressorOf(options)) };
   const native = await openNative(reports, options, tier);
-  return new NativeCacheStore(reports, native, tier, options);
+  return new NativeCacheStore(reports, native, files, options);
+}
+
+interface Files {
+  readonly tier: FileTier;
+  readonly compressor: FileCompressor | null;
+  /** Why there is none although it was asked for. */
+  readonly refusal: string;
+}
+
+async function compressorOf({ compress }: StoreOptions): Promise<Omit<Files, 'tier'>> {
+  if (compress !== true) return { compressor: null, refusal: '' };
+  const loaded = await FileCompressor.load();
+  return typeof loaded === 'string'
+    ? { compressor: null, refusal: loaded }
+    : { compressor: loaded, refusal: '' };
 }
 
 function openNative(
@@ -88,6 +107,7 @@ function openNative(
         options.l1Budget,
         options.indexMemoryLimit,
         options.poisonPages ?? false,
+        options.compress ?? false,
         tier?.life ?? 0,
         tier?.hashKey ?? Buffer.alloc(0),
       );
@@ -104,6 +124,8 @@ class NativeCacheStore implements CacheStore {
   readonly #native: NativeStore;
   readonly #files: FileTier | null;
   readonly #writer: FileWriter | null;
+  readonly #compressor: FileCompressor | null;
+  readonly #lz4Refusal: string;
   readonly #pressure: MemoryPressure | null;
   readonly #followerGraceMs: number;
   readonly #heads = new HeadCache();
@@ -116,14 +138,17 @@ class NativeCacheStore implements CacheStore {
   constructor(
     reports: Completions,
     native: NativeStore,
-    files: FileTier | null,
+    files: Files | null,
     options: StoreOptions,
   ) {
     this.#completions = reports;
     this.#native = native;
-    this.#files = files;
+    this.#files = files?.tier ?? null;
+    this.#compressor = files?.compressor ?? null;
+    this.#lz4Refusal = files?.refusal ?? '';
     this.#followerGraceMs = options.followerGraceMs;
-    this.#writer = files === null ? null : new FileWriter(native, reports, files);
+    this.#writer =
+      files === null ? null : new FileWriter(native, reports, files.tier, files.compressor);
     this.#pressure = attachMemoryPressure(native, reports, options.l1Budget);
     this.largestBody = Math.floor(capacityOf(native, options) / 2);
   }
@@ -322,6 +347,8 @@ class NativeCacheStore implements CacheStore {
     const files = this.#files.stats();
     return {
       ...native,
+      ...this.#compressor?.stats(),
+      lz4Refusal: this.#lz4Refusal,
       device: this.#files.directory,
       files: files.files,
       fileBytes: files.bytes,

@@ -28,6 +28,7 @@ test('config: the block of the design loads with every key', (t) => {
   );
   t.deepEqual(config.rawDiskCache, {
     devicePath: '/var/cache/millrace.disk',
+    enableCompression: true,
     totalSizeBytes: 107374182400,
     blockSizeBytes: 4096,
     useDirectIo: true,
@@ -55,7 +56,6 @@ test('config: the block of the design loads with every key', (t) => {
     'routes[0].cache.stale',
     'routes[0].rewrite',
     'routes[0].headers',
-    'raw_disk_cache.enable_compression',
     'raw_disk_cache.enable_prefetch',
     'raw_disk_cache.enable_zero_copy',
     'metrics_endpoint',
@@ -99,6 +99,7 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
       blockSizeBytes: 4096,
       useDirectIo: true,
       create: false,
+      enableCompression: true,
       ioBackend: 'auto',
     },
     timeouts: {

@@ -1,0 +1,65 @@
+// Reads of compressed records: which part of a chunk the wanted blocks are, and the way from what was read to
+// raw pages. See reader.h.
+#include "engine/reader.h"
+#include "engine/stored-body.h"
+
+namespace millrace {
+
+// After the first read of a chunk: true when its header names bytes that were not read. *status says whether
+// the request for them is ready to be submitted.
+bool ReadOperation::needs_second_read(Status* status) {
+  const auto at = static_cast<uint32_t>(address_ % kBlockAlignment);
+  const Result<RecordView> decoded =
+      decode_record(Bytes(header_page_.data() + at, kBlockAlignment - at));
+  // Whatever is wrong with the header is found, and named, by verify_blocks.
+  if (!decoded.ok()) return false;
+  const RecordView& view = decoded.value();
+  const uint32_t end = target_.first_block + target_.block_count;
+  if (view.header.kind != RecordKind::chunk || !(view.header.hash == target_.hash) ||
+      view.header.body_length != target_.body_length) {
+    return false;
+  }
+  const uint32_t blocks = body_block_count(view.header);
+  const ByteOffset body = address_ + kChunkHeaderSize;
+  const ByteOffset from = body + view.stored_block_begin(target_.first_block);
+  const ByteOffset to =
+      end >= blocks ? body + view.header.stored_length : body + view.stored_block_begin(end);
+  ByteOffset read_end = read_offset_;
+  for (const PageSpan& span : pages_) read_end += span.length;
+  if (from >= read_offset_ && to <= read_end) return false;
+  const Geometry& geometry = context_.ring->geometry();
+  if (to > geometry.segment_offset(pin_.segment()) + geometry.segment_size) {
+    *status = Status(Code::corrupt, "a chunk leaves its segment", 0, address_);
+    return true;
+  }
+  is_second_read_ = true;
+  pages_.clear();
+  requests_[0] = IoRequest{};
+  requests_[1] = IoRequest{};
+  *status = prepare_run(from, to, &requests_[0]);
+  return true;
+}
+
+Status ReadOperation::decode_whole(const RecordView& view, ByteCount skip, Ref<MemoryRecord>* out) {
+  const bool is_verified = Index::is_verified(hit_.word);
+  Result<Ref<MemoryRecord>> record =
+      decode_stored_record(*context_.pool, view, target_.key, read_bytes(skip), !is_verified);
+  if (!record.ok()) return record.status();
+  // Bytes from the aggregation buffers prove nothing about what the device will return later.
+  if (!is_verified && from_device_) context_.index->mark_verified(hit_);
+  *out = std::move(record.value());
+  return Status();
+}
+
+// What was read, from the byte `skip` on.
+std::vector<Bytes> ReadOperation::read_bytes(ByteCount skip) const {
+  std::vector<Bytes> parts;
+  for (const PageSpan& span : pages_) {
+    const Bytes bytes(span.data(), span.length);
+    if (skip < bytes.size()) parts.push_back(bytes.subspan(skip));
+    skip -= skip < bytes.size() ? skip : bytes.size();
+  }
+  return parts;
+}
+
+}  // namespace millrace

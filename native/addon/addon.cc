@@ -98,7 +98,7 @@ struct Environment {
     tasks.close();
     for (const Ref<Session>& session : sessions) {
       if (session->open()) release_store(session->close());
-      session->leases.clear([](PageSpan&) {});
+      session->leases.clear([](LentSpans&) {});
     }
     sessions.clear();
     opening.clear([](Ref<OpenTask>& task) {

@@ -3,14 +3,27 @@
 
 namespace millrace {
 
-Napi::Value make_lease_buffer(Napi::Env env, const PageSpan& span, bool* copied) {
+std::vector<LentSpans> runs_of(std::vector<PageSpan> spans, ByteCount longest) {
+  std::vector<LentSpans> runs;
+  for (PageSpan& span : spans) {
+    const bool follows = !runs.empty() && runs.back().data() + runs.back().length == span.data() &&
+                         runs.back().length + span.length <= longest;
+    if (!follows) runs.emplace_back();
+    LentSpans& run = runs.back();
+    run.length += span.length;
+    run.spans.push_back(std::move(span));
+  }
+  return runs;
+}
+
+Napi::Value make_lease_buffer(Napi::Env env, const LentSpans& run, bool* copied) {
   napi_value buffer = nullptr;
   *copied = false;
   napi_status status =
-      napi_create_external_buffer(env, span.length, span.data(), nullptr, nullptr, &buffer);
+      napi_create_external_buffer(env, run.length, run.data(), nullptr, nullptr, &buffer);
   if (status == napi_no_external_buffers_allowed) {
     *copied = true;
-    status = napi_create_buffer_copy(env, span.length, span.data(), nullptr, &buffer);
+    status = napi_create_buffer_copy(env, run.length, run.data(), nullptr, &buffer);
   }
   if (status != napi_ok) {
     Napi::Error::New(env, "no memory for a lease").ThrowAsJavaScriptException();
@@ -19,7 +32,7 @@ Napi::Value make_lease_buffer(Napi::Env env, const PageSpan& span, bool* copied)
   return Napi::Value(env, buffer);
 }
 
-bool detach_lease_buffer(Napi::Env env, Napi::Value buffer, const PageSpan& span) {
+bool detach_lease_buffer(Napi::Env env, Napi::Value buffer, const uint8_t* expected) {
   if (!buffer.IsTypedArray()) return false;
   napi_value array_buffer = nullptr;
   void* data = nullptr;
@@ -27,7 +40,7 @@ bool detach_lease_buffer(Napi::Env env, Napi::Value buffer, const PageSpan& span
       napi_ok) {
     return false;
   }
-  if (data != span.data()) return false;
+  if (data != expected) return false;
   return napi_detach_arraybuffer(env, array_buffer) == napi_ok;
 }
 

@@ -11,6 +11,7 @@
 
 #include "addon/completion.h"
 #include "addon/handle-table.h"
+#include "addon/lease-buffer.h"
 #include "engine/store.h"
 
 namespace millrace {
@@ -41,7 +42,7 @@ class Session : public RefCounted<Session> {
 
   HandleTable<Ref<MemoryRecord>> objects;
   HandleTable<std::vector<PageSpan>> results;
-  HandleTable<PageSpan> leases;
+  HandleTable<LentSpans> leases;
   HandleTable<FillEntry> fills;
   HandleTable<FollowerEntry> followers;
   HandleTable<Ref<MemoryRecord>> staged;  // taken by an outside tier, not settled yet

@@ -153,15 +153,8 @@ Napi::Value StoreWrap::take_staged(Info info) {
     out.Set(at++, Napi::String::New(info.Env(), name));
     out.Set(at++, Napi::Boolean::New(info.Env(), gone));
     out.Set(at++, Napi::Number::New(info.Env(), static_cast<double>(object)));
-    for (PageSpan& span : spans) {
-      bool copied = false;
-      const Napi::Value buffer = make_lease_buffer(info.Env(), span, &copied);
-      if (buffer.IsEmpty()) return Napi::Value();
-      const uint32_t lease = copied ? 0 : session_->leases.add(std::move(span));
-      out.Set(at++, Napi::Number::New(info.Env(), lease));
-      out.Set(at++, buffer);
-    }
-    return out;
+    // Page by page: each is a block that the tier may compress.
+    return lend(info, std::move(spans), 0, out, at);
   }
 }
 

@@ -240,7 +240,8 @@ Napi::Value StoreWrap::read_now(Info info) {
   if (record == nullptr || spans_now(*record, offset, length, &spans) != Found::hit) {
     return number(info, kPending);
   }
-  return lend(info, std::move(spans));
+  const Napi::Array out = Napi::Array::New(info.Env());
+  return lend(info, std::move(spans), kChunkSize, out, 0);
 }
 
 // copyBody(object, offset, out): true when `out` was filled from there on.
@@ -286,20 +287,21 @@ Napi::Value StoreWrap::take_pages(Info info) {
   if (!arguments.ok() || found == nullptr) return info.Env().Undefined();
   std::vector<PageSpan> spans = std::move(*found);
   session_->results.remove(handle);
-  return lend(info, std::move(spans));
+  const Napi::Array out = Napi::Array::New(info.Env());
+  return lend(info, std::move(spans), kChunkSize, out, 0);
 }
 
-Napi::Value StoreWrap::lend(Info info, std::vector<PageSpan> spans) {
-  Napi::Array out = Napi::Array::New(info.Env(), spans.size() * 2);
-  uint32_t at = 0;
-  for (PageSpan& span : spans) {
+Napi::Value StoreWrap::lend(Info info, std::vector<PageSpan> spans, ByteCount longest,
+                            Napi::Array out, uint32_t at) {
+  for (LentSpans& run : runs_of(std::move(spans), longest)) {
     bool copied = false;
-    const Napi::Value buffer = make_lease_buffer(info.Env(), span, &copied);
+    const Napi::Value buffer = make_lease_buffer(info.Env(), run, &copied);
     if (buffer.IsEmpty()) return Napi::Value();
+    uint8_t* const data = run.data();
     // A copy needs no lease: handle 0 is released by nobody.
-    const uint32_t lease = copied ? 0 : session_->leases.add(std::move(span));
+    const uint32_t lease = copied ? 0 : session_->leases.add(std::move(run));
     if (lease == 0 && !copied) {
-      detach_lease_buffer(info.Env(), buffer, span);
+      detach_lease_buffer(info.Env(), buffer, data);
       error_of(info.Env(), Status(Code::again, "too many open leases")).ThrowAsJavaScriptException();
       return Napi::Value();
     }
@@ -315,9 +317,9 @@ Napi::Value StoreWrap::release(Info info) {
   const uint32_t handle = arguments.u32();
   const Napi::Value buffer = arguments.next();
   if (!arguments.ok() || !session_) return info.Env().Undefined();
-  PageSpan* span = session_->leases.find(handle);
-  if (span == nullptr) return info.Env().Undefined();
-  if (!detach_lease_buffer(info.Env(), buffer, *span)) {
+  LentSpans* run = session_->leases.find(handle);
+  if (run == nullptr) return info.Env().Undefined();
+  if (!detach_lease_buffer(info.Env(), buffer, run->data())) {
     Napi::TypeError::New(info.Env(), "the buffer is not the one of this lease")
         .ThrowAsJavaScriptException();
     return Napi::Value();

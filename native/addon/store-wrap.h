@@ -27,7 +27,9 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value found_now(Info info, const std::string& key, Sequence minimum_birth);
   Napi::Value find_from(Info info, uint32_t token, const std::string& key, Sequence minimum_birth);
   Napi::Value give_spans(Info info, std::vector<PageSpan> spans);
-  Napi::Value lend(Info info, std::vector<PageSpan> spans);
+  // Appends leases to a list, from index `at` on; empty with an exception pending.
+  Napi::Value lend(Info info, std::vector<PageSpan> spans, ByteCount longest, Napi::Array out,
+                   uint32_t at);
   Found spans_now(const MemoryRecord& record, ByteOffset offset, ByteCount length,
                   std::vector<PageSpan>* spans);
   Napi::Value read_range(Info info, uint32_t token, const Store::BodyRange& range);

@@ -45,11 +45,12 @@ Fill::Appended Fill::append(Bytes bytes) {
       if (state_ != FillState::running) return result;
       const ByteCount in_page = produced_ % kPageSize;
       if (window_begin_ + pages_.size() * kPageSize == produced_) {
-        PageRef page = store_->pool().allocate();
+        const PageRef* last = pages_.empty() ? nullptr : &pages_.back();
+        PageRef page = store_->pool().allocate(kPageSize, last);
         if (!page) {
           store_->pool().notify_when_freed(producer_);
           // A page that came free before the notice was in place would not be told of.
-          page = store_->pool().allocate();
+          page = store_->pool().allocate(kPageSize, last);
         }
         if (!page) {
           paused_ = true;

@@ -57,7 +57,7 @@ PagePool::~PagePool() {
   munmap(mapping_, mapping_size_);
 }
 
-PageRef PagePool::allocate(ByteCount bytes) {
+PageRef PagePool::allocate(ByteCount bytes, const PageRef* after) {
   MR_ASSERT(bytes > 0 && bytes <= kPageSize);
   const ByteCount rounded = std::bit_ceil(bytes < kUnit ? kUnit : bytes);
   const auto size_class = static_cast<uint32_t>(std::countr_zero(rounded / kUnit));
@@ -65,7 +65,8 @@ PageRef PagePool::allocate(ByteCount bytes) {
   {
     MutexLock lock(mutex_);
     if (size_class == kClasses - 1) {
-      const uint32_t page = take_page_locked();
+      const uint32_t page = take_page_locked(
+          after == nullptr || !*after ? kNone : after->unit_ / kUnitsPerPage + 1);
       if (page == kNone) return PageRef();
       pages_[page].size_class = static_cast<uint8_t>(size_class);
       unit = page * kUnitsPerPage;
@@ -80,21 +81,39 @@ PageRef PagePool::allocate(ByteCount bytes) {
   return PageRef(this, unit);
 }
 
-uint32_t PagePool::take_page_locked() {
-  if (!free_pages_.empty()) {
+uint32_t PagePool::take_page_locked(uint32_t wanted) {
+  if (free_pages_.empty()) return fresh_page_ < pages_.size() ? fresh_page_++ : kNone;
+  uint32_t page = wanted;
+  if (page >= pages_.size() || !is_free_locked(page)) {
     // Last in, first out: the most recently used page is the one still in the CPU's cache.
-    const uint32_t page = free_pages_.back();
-    free_pages_.pop_back();
-    return page;
+    page = first_of_run_locked(free_pages_.back());
   }
-  if (fresh_page_ < pages_.size()) return fresh_page_++;
-  return kNone;
+  const uint32_t last = free_pages_.back();
+  free_pages_[pages_[page].free_at] = last;
+  pages_[last].free_at = pages_[page].free_at;
+  free_pages_.pop_back();
+  pages_[page].free_at = kNone;
+  return page;
+}
+
+// A body gave its pages back first to last: who takes the first of them can have the others after it.
+uint32_t PagePool::first_of_run_locked(uint32_t page) const {
+  for (uint32_t steps = 1; steps < kPagesPerChunk && page > 0; steps++, page--) {
+    if (!is_free_locked(page - 1)) break;
+  }
+  return page;
+}
+
+void PagePool::give_page_locked(uint32_t page) {
+  MR_ASSERT(!is_free_locked(page));
+  pages_[page].free_at = static_cast<uint32_t>(free_pages_.size());
+  free_pages_.push_back(page);
 }
 
 uint32_t PagePool::take_cell_locked(uint32_t size_class) {
   uint32_t page = partial_[size_class];
   if (page == kNone) {
-    page = take_page_locked();
+    page = take_page_locked(kNone);
     if (page == kNone) return kNone;
     const uint32_t cells = kUnitsPerPage >> size_class;
     pages_[page].size_class = static_cast<uint8_t>(size_class);
@@ -150,7 +169,7 @@ void PagePool::free_unit(uint32_t unit) {
     MutexLock lock(mutex_);
     used_.store(used_.load(std::memory_order_relaxed) - bytes, std::memory_order_relaxed);
     if (size_class == kClasses - 1) {
-      free_pages_.push_back(page);
+      give_page_locked(page);
     } else {
       Page& divided = pages_[page];
       const uint32_t cell = (unit % kUnitsPerPage) >> size_class;
@@ -161,7 +180,7 @@ void PagePool::free_unit(uint32_t unit) {
       if (static_cast<uint32_t>(std::popcount(divided.free_cells)) == cells) {
         unlink_locked(page);
         divided.free_cells = 0;
-        free_pages_.push_back(page);
+        give_page_locked(page);
       }
     }
   }

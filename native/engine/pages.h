@@ -61,8 +61,10 @@ class PagePool : public RefCounted<PagePool> {
   PagePool(ByteCount limit, bool poison);
   ~PagePool();
 
-  // Room for `bytes` (1 .. kPageSize); empty when the budget is used up. Contents are undefined.
-  PageRef allocate(ByteCount bytes = kPageSize);
+  // Room for `bytes` (1 .. kPageSize); empty when the budget is used up. Contents are undefined. A whole
+  // page is the one that follows `after` in memory where that is free: a body that lies in one run is
+  // lent and read as one piece.
+  PageRef allocate(ByteCount bytes = kPageSize, const PageRef* after = nullptr);
 
   // Posts `notice` once as soon as a page is freed after now. For producers that found the pool empty.
   void notify_when_freed(Notice notice);
@@ -82,6 +84,7 @@ class PagePool : public RefCounted<PagePool> {
     uint64_t free_cells = 0;  // bit per cell, divided pages only
     uint32_t previous = kNone;
     uint32_t next = kNone;    // list of divided pages with a free cell, by class
+    uint32_t free_at = kNone;  // place in free_pages_
     uint8_t size_class = 0;
   };
 
@@ -89,7 +92,10 @@ class PagePool : public RefCounted<PagePool> {
   void retain_unit(uint32_t unit);
   void release_unit(uint32_t unit);
   void free_unit(uint32_t unit);
-  uint32_t take_page_locked();
+  uint32_t take_page_locked(uint32_t wanted);
+  uint32_t first_of_run_locked(uint32_t page) const;
+  bool is_free_locked(uint32_t page) const { return pages_[page].free_at != kNone; }
+  void give_page_locked(uint32_t page);
   uint32_t take_cell_locked(uint32_t size_class);
   void link_locked(uint32_t page);
   void unlink_locked(uint32_t page);

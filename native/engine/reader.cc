@@ -74,7 +74,8 @@ Status ReadOperation::prepare_whole(ByteOffset address, ByteCount bound) {
   if (end > segment_end) end = segment_end;
   for (ByteOffset at = read_offset_; at < end;) {
     const ByteCount length = end - at < kPageSize ? end - at : kPageSize;
-    PageRef page = context_.pool->allocate(length < kBlockAlignment ? kBlockAlignment : length);
+    PageRef page = context_.pool->allocate(length < kBlockAlignment ? kBlockAlignment : length,
+                                           pages_.empty() ? nullptr : &pages_.back().page);
     if (!page) return Status(Code::again, "no free page for a read");
     if (!add(at, page.data(), length, &requests_[0])) {
       return Status(Code::corrupt, "the index names a record that is too long", 0, address);
@@ -126,7 +127,8 @@ Status ReadOperation::prepare_run(ByteOffset from, ByteOffset to, IoRequest* req
   const ByteOffset read_end = from == to ? read_offset_ : round_up(to, kBlockAlignment);
   for (ByteOffset at = read_offset_; at < read_end;) {
     const ByteCount length = read_end - at < kPageSize ? read_end - at : kPageSize;
-    PageRef page = context_.pool->allocate(length);
+    PageRef page =
+        context_.pool->allocate(length, pages_.empty() ? nullptr : &pages_.back().page);
     if (!page) return Status(Code::again, "no free page for a read");
     if (!add(at, page.data(), length, request)) {
       return Status(Code::again, "the write head moved during a read");

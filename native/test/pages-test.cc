@@ -38,6 +38,37 @@ TEST_CASE("pages: a request gets the smallest cell that holds it, aligned to its
   CHECK(pool->used() == 0);
 }
 
+TEST_CASE("pages: a page that is asked for after another one is its neighbour where that is free") {
+  const auto pool = pool_of(64 * kPageSize);
+  const auto follows = [](const PageRef& first, const PageRef& second) {
+    return first.data() + kPageSize == second.data();
+  };
+  std::vector<PageRef> all;
+  for (uint32_t i = 0; i < 64; i++) all.push_back(pool->allocate());
+  // Two bodies of 16 pages give theirs back, first to last, and two new ones take them in turn.
+  for (uint32_t i = 0; i < 16; i++) all[8 + i].reset();
+  for (uint32_t i = 0; i < 16; i++) all[40 + i].reset();
+  std::vector<PageRef> left;
+  std::vector<PageRef> right;
+  left.push_back(pool->allocate());
+  left.push_back(pool->allocate(kPageSize, &left.back()));
+  left.push_back(pool->allocate(kPageSize, &left.back()));
+  // A run that lies elsewhere, because the first one is in use up to its third page.
+  all[0].reset();
+  all[63].reset();
+  right.push_back(pool->allocate());
+  CHECK(!follows(left.back(), right.back()));
+  while (left.size() < 16) {
+    left.push_back(pool->allocate(kPageSize, &left.back()));
+    REQUIRE(left.back());
+    CHECK(follows(left[left.size() - 2], left.back()));
+  }
+  // The neighbour is taken: any other page will do.
+  const PageRef other = pool->allocate(kPageSize, &left.back());
+  REQUIRE(other);
+  CHECK(!follows(left.back(), other));
+}
+
 TEST_CASE("pages: the limit is exact and freed memory is found again") {
   const auto pool = pool_of(10 * kPageSize + 100);
   CHECK(pool->limit() == 10 * kPageSize);

@@ -41,6 +41,27 @@ test('lease: after its release neither the buffer nor any view of it reaches the
   t.is(store.stats().openLeases, 0);
 });
 
+test('lease: pages that follow one another are one lease, and go back together', async (t) => {
+  const store = await openFile(t);
+  const body = randomBytes(1024 * 1024);
+  await putObject(store, 'http://test/run', body);
+  const found = await store.lookup('http://test/run', []);
+  if (found.kind !== 'object') throw new Error('not stored');
+  const leases = await found.object.read(0, body.length);
+  found.object.close();
+  t.true(leases.length <= 2, `${leases.length} leases for 16 pages of a new store`);
+  t.is(store.stats().openLeases, leases.length);
+  t.deepEqual(Buffer.concat(leases.map(({ bytes }) => bytes)), body);
+  store.purgeKey('http://test/run');
+  for (let number = 0; number < 80; number += 1) {
+    await putObject(store, `http://test/over/${number}`, Buffer.alloc(1_000_000, number));
+  }
+  t.deepEqual(Buffer.concat(leases.map(({ bytes }) => bytes)), body, 'while it is lent');
+  for (const lease of leases) lease.release();
+  t.true(leases.every(({ bytes }) => bytes.length === 0));
+  t.is(store.stats().openLeases, 0);
+});
+
 test('lease: a page on loan keeps its bytes while its object is purged and replaced', async (t) => {
   const store = await openFile(t);
   const body = randomBytes(90_000);

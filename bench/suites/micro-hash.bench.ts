@@ -6,19 +6,21 @@ import { decodeHead, encodeHead } from '../../ts/store/entry.js';
 import { compileRouteTable, type RouteSpec } from '../../ts/store/route-table.js';
 import type { Suite } from '../harness.js';
 import { type MicroCase, measureCases } from '../micro/benny.js';
+import { lz4Cases } from '../micro/lz4-cases.js';
 import { measureNative } from '../micro/native.js';
 import { headOfLength, keyOf, requestFields, target } from '../micro/samples.js';
 
 export const microHashSuite: Suite = {
   name: 'micro-hash',
-  title: 'Checksums, hashes, keys, stored heads',
+  title: 'Checksums, hashes, LZ4, keys, stored heads',
   about:
-    'CRC32C by the CPU instruction and by table, SipHash of keys, record headers and stored heads ' +
-    'encoded and decoded in C++; then route match, canonical key, variant key and the codec of ' +
-    'stored heads as JavaScript calls them, the crossing into the addon included.',
+    'CRC32C by the CPU instruction and by table, SipHash of keys, LZ4 of one block by the library in the ' +
+    'addon and by lz4-napi, record headers and stored heads encoded and decoded in C++; then route match, ' +
+    'canonical key, variant key and the codec of stored heads as JavaScript calls them, the crossing ' +
+    'into the addon included.',
   async run(context) {
     await measureNative(context, 'hash');
-    await measureCases(context, javascriptCases());
+    await measureCases(context, [...javascriptCases(), ...lz4Cases()]);
   },
 };
 

@@ -54,8 +54,7 @@ export function kindOf(name: string): BodyKind {
   return bodyKinds.find((kind) => kind === named) ?? 'noise';
 }
 
-function bytesOf(name: string): Buffer {
-  const kind = kindOf(name);
+function tableOf(kind: BodyKind): Buffer {
   const known = tables.get(kind);
   if (known !== undefined) return known;
   const made = Buffer.allocUnsafe(2 * period);
@@ -63,6 +62,11 @@ function bytesOf(name: string): Buffer {
   made.copy(made, period, 0, period);
   tables.set(kind, made);
   return made;
+}
+
+/** The first bytes of every body of a kind, before names shift them. */
+export function sampleOf(kind: BodyKind, length: number): Buffer {
+  return tableOf(kind).subarray(0, Math.min(length, period));
 }
 
 function shiftOf(name: string): number {
@@ -81,7 +85,7 @@ function shiftOf(name: string): number {
 /** At most `length` bytes of the body from `offset` on, without a copy; at least one. */
 export function sliceOf(name: string, offset: number, length: number): Buffer {
   const start = (shiftOf(name) + offset) % period;
-  return bytesOf(name).subarray(start, start + Math.min(length, period));
+  return tableOf(kindOf(name)).subarray(start, start + Math.min(length, period));
 }
 
 /** True where `found` is what the body of `name` has at `offset`. */

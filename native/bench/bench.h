@@ -95,6 +95,7 @@ inline double megabytes_per_second(double bytes, double nanoseconds) {
 void bench_device(const Options& options);
 void bench_index(const Options& options);
 void bench_hash(const Options& options);
+void bench_lz4(const Options& options);  // a part of hash
 void bench_store(const Options& options);
 
 }  // namespace millrace::bench

@@ -101,6 +101,7 @@ void bench_head(const Options& options) {
 void bench_hash(const Options& options) {
   bench_crc32c(options);
   bench_siphash(options);
+  bench_lz4(options);
   const std::string key = sample_key(0);
   const Bytes key_bytes(reinterpret_cast<const uint8_t*>(key.data()), key.size());
   const std::vector<uint8_t> meta = sample_head(kKiB);

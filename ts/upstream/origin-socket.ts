@@ -59,8 +59,8 @@ function receive(this: Socket, length: number): boolean {
   }
   if (this.destroyed) return false;
   if (this.readableLength === 0) {
-    if (reception.phase === 'close') return readAgainLater(this, reception);
-    return !reception.isPaused;
+    if (reception.isPaused) return false;
+    return mustStop(reception, length) ? readAgainLater(this, reception) : true;
   }
   const left = this.read() as Buffer | null;
   if (left !== null) this.unshift(Buffer.from(left));
@@ -68,9 +68,16 @@ function receive(this: Socket, length: number): boolean {
 }
 
 /**
- * libuv takes a connection that was reset right behind its last bytes for one that has ended, unless reading
- * had stopped meanwhile. Where nothing else tells the end of a body, that would pass for the whole.
+ * A full buffer says that there is more, and libuv would read 32 of them before it looks at another socket: a
+ * hundred followers would be written 8 MiB each before the next client is so much as accepted. A short read
+ * matters to a body that ends with its connection: libuv takes a reset right behind the last bytes for an
+ * end, unless reading had stopped meanwhile, and what is cut short would pass for the whole.
  */
+function mustStop({ phase }: Reception, length: number): boolean {
+  return length === readBytes || phase === 'close';
+}
+
+/** In the next turn of the loop, when everybody else had theirs. */
 function readAgainLater(socket: Socket, reception: Reception): false {
   setImmediate(() => {
     if (!socket.destroyed && !reception.isPaused) socket.read(0);

@@ -129,3 +129,35 @@ for (const manner of manners) {
     t.is(got?.error ?? 'ERR_MILLRACE_UPSTREAM_TRUNCATED', 'ERR_MILLRACE_UPSTREAM_TRUNCATED');
   });
 }
+
+test('reception: a connection with much to give takes its turn like every other', async (t) => {
+  const sent = bodyBytes(16 * mib);
+  const origin = await originOf(t, (_request, reply) => reply.send({ body: sent }));
+  let bytesInTurn = 0;
+  let most = 0;
+  let isOver = false;
+  const everyTurn = (): void => {
+    bytesInTurn = 0;
+    if (!isOver) setImmediate(everyTurn);
+  };
+  everyTurn();
+  const request = { method: 'GET', target: '/a', fields: ['Host', 'o.example'], body: null };
+  const length = await new Promise<number>((resolve, reject) => {
+    let total = 0;
+    sendRequest(origin, request, systemClock, ({ body }) =>
+      body.read({
+        onData: (chunk) => {
+          total += chunk.length;
+          bytesInTurn += chunk.length;
+          most = Math.max(most, bytesInTurn);
+          return true;
+        },
+        onEnd: () => resolve(total),
+        onError: reject,
+      }),
+    ).catch(reject);
+  });
+  isOver = true;
+  t.is(length, sent.length);
+  t.true(most <= mib / 2, `${most} bytes in one turn of the loop`);
+});

@@ -54,9 +54,17 @@ export class MillraceError extends Error {
   }
 }
 
+export interface StoreErrorDetails extends ErrorDetails {
+  readonly device?: string;
+}
+
 export class StoreError extends MillraceError {
-  constructor(code: ErrorCode, message: string, details?: ErrorDetails) {
+  /** Path of the device at fault; null where none is, or all are. */
+  readonly device: string | null;
+
+  constructor(code: ErrorCode, message: string, details: StoreErrorDetails = {}) {
     super('store', code, message, details);
+    this.device = details.device ?? null;
   }
 }
 

@@ -29,8 +29,9 @@ export type {
   StoredObject,
   StoreStats,
   Tier,
+  VolumeStats,
 } from './store/contract.js';
-export { openStore, type StoreOptions } from './store/store.js';
+export { type DeviceOptions, openStore, type StoreOptions } from './store/store.js';
 export type { System, SystemStats } from './system.js';
 
 export interface ProxyExtras {

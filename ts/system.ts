@@ -5,11 +5,11 @@
 import { existsSync, statSync } from 'node:fs';
 import { type RunningAdmin, startAdmin } from './admin/server.js';
 import type { LoadedConfig } from './config/load.js';
-import type { Config } from './config/schema.js';
+import type { Config, RawDiskConfig } from './config/schema.js';
 import { type ErrorCode, StoreError } from './errors.js';
 import type { Log } from './observe/log.js';
 import { type RunningProxy, startProxy } from './proxy/proxy.js';
-import type { CacheStore, StoreStats } from './store/contract.js';
+import type { CacheStore, StoreStats, VolumeStats } from './store/contract.js';
 import { formatDevice } from './store/format.js';
 import { openStore, type StoreOptions } from './store/store.js';
 import { formatSize } from './units.js';
@@ -85,33 +85,40 @@ function diskOf(config: Config): StoreOptions['disk'] {
     // The rules of the configuration see to it that the directory or the device is named.
     return { kind: 'file', directory: config.l2CacheDir!, totalSize: config.l2TotalSizeBytes };
   }
-  const { devicePath, useDirectIo, ioBackend } = config.rawDiskCache;
-  return { kind: 'raw', path: devicePath!, useDirectIo, ioBackend };
+  const devices = config.rawDiskCache.map(({ devicePath, useDirectIo, ioBackend }) => ({
+    path: devicePath!,
+    useDirectIo,
+    ioBackend,
+  }));
+  return { kind: 'raw', devices };
 }
 
 async function openConfigured(config: Config, log: Log): Promise<CacheStore> {
   const disk = diskOf(config);
-  if (disk.kind === 'raw') await createIfWanted(config, disk.path, log);
+  const disks = disk.kind === 'raw' ? config.rawDiskCache : [];
+  for (const device of disks) await createIfWanted(device, log);
   try {
     const store = await openStore({
       memoryLimit: config.memoryLimitBytes,
       l1Budget: config.l1CacheSizeBytes,
       indexMemoryLimit: config.indexMemoryLimitBytes,
       disk,
-      compress: config.rawDiskCache.enableCompression,
+      // The rules of the configuration see to it that all devices agree.
+      compress: config.rawDiskCache[0]!.enableCompression,
       followerGraceMs: config.timeouts.followerGraceMs,
     });
-    if (disk.kind === 'raw') reportDevice(config, disk.path, store.stats(), log);
+    reportDevices(disks, store.stats(), log);
     const { lz4Refusal } = store.stats();
     if (typeof lz4Refusal === 'string' && lz4Refusal !== '') log.warn({}, lz4Refusal);
     return store;
   } catch (error) {
-    throw disk.kind === 'raw' ? explainDevice(config, disk.path, error) : error;
+    throw disk.kind === 'raw' ? explainDevice(disks, error) : error;
   }
 }
 
-async function createIfWanted(config: Config, path: string, log: Log): Promise<void> {
-  const { create, totalSizeBytes, blockSizeBytes, useDirectIo } = config.rawDiskCache;
+async function createIfWanted(disk: RawDiskConfig, log: Log): Promise<void> {
+  const { create, totalSizeBytes, blockSizeBytes, useDirectIo } = disk;
+  const path = disk.devicePath!;
   if (!create || existsSync(path)) return;
   await formatDevice({
     path,
@@ -125,11 +132,26 @@ async function createIfWanted(config: Config, path: string, log: Log): Promise<v
   log.info({ path, size: totalSizeBytes }, 'made the store');
 }
 
-function reportDevice(config: Config, path: string, stats: StoreStats, log: Log): void {
+function reportDevices(disks: readonly RawDiskConfig[], stats: StoreStats, log: Log): void {
+  for (const { device, reason } of stats.leftOut ?? []) {
+    log.error(
+      { device, reason },
+      `${device} is left out: ${reason}; its share of the keys is spread over the other devices ` +
+        'until it is back at a start, and what it holds counts as purged then',
+    );
+  }
+  for (const volume of stats.volumes ?? []) {
+    const disk = disks.find(({ devicePath }) => devicePath === volume.device);
+    if (disk !== undefined) reportDevice(disk, volume, log);
+  }
+}
+
+function reportDevice(disk: RawDiskConfig, stats: VolumeStats, log: Log): void {
+  const { useDirectIo, totalSizeBytes, blockSizeBytes } = disk;
+  const path = stats.device;
   const { ioBackend, ioUringRefusal } = stats;
   const reason = ioUringRefusal === '' ? {} : { noIoUring: ioUringRefusal };
   log.info({ path, ioBackend, ...reason }, 'opened the store');
-  const { useDirectIo, totalSizeBytes, blockSizeBytes } = config.rawDiskCache;
   if (stats.blockSize !== blockSizeBytes) {
     log.warn(
       { path, found: stats.blockSize, blockSize: blockSizeBytes },
@@ -156,10 +178,10 @@ function shellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** The command that makes a store of `path` as the configuration wants it. */
-export function formatCommandFor(config: Config, path: string, exists: boolean): string {
-  const { totalSizeBytes, blockSizeBytes, useDirectIo } = config.rawDiskCache;
-  const words = ['npx millrace format', shellWord(path)];
+/** The command that makes a store as the configuration wants it. */
+export function formatCommandFor(disk: RawDiskConfig, exists: boolean): string {
+  const { totalSizeBytes, blockSizeBytes, useDirectIo } = disk;
+  const words = ['npx millrace format', shellWord(disk.devicePath!)];
   if (!exists) words.push('--size', totalSizeBytes === null ? '100GiB' : exactSize(totalSizeBytes));
   if (blockSizeBytes !== 4096) words.push('--block-size', String(blockSizeBytes));
   if (!useDirectIo) words.push('--no-direct-io');
@@ -175,13 +197,18 @@ function exactSize(bytes: number): string {
 const isCode = (error: StoreError, code: ErrorCode): boolean =>
   error.code === `ERR_MILLRACE_${code}`;
 
-function explainDevice(config: Config, path: string, error: unknown): unknown {
+function explainDevice(disks: readonly RawDiskConfig[], error: unknown): unknown {
   if (!(error instanceof StoreError)) return error;
+  const named = disks.find(({ devicePath }) => devicePath === error.device);
+  // Without a name it is that of the only one, or about all of them.
+  const disk = named ?? (disks.length === 1 ? disks[0] : undefined);
+  if (disk === undefined) return error;
+  const path = disk.devicePath!;
   const details = { cause: error, retryable: error.retryable };
   if (isCode(error, 'STORE_MISSING_DEVICE')) {
     const advice = path.startsWith('/dev/')
       ? 'lsblk lists the devices of this machine'
-      : `to make it, run: ${formatCommandFor(config, path, false)}\n` +
+      : `to make it, run: ${formatCommandFor(disk, false)}\n` +
         'or set raw_disk_cache.create: true';
     return new StoreError(
       'STORE_MISSING_DEVICE',
@@ -189,7 +216,7 @@ function explainDevice(config: Config, path: string, error: unknown): unknown {
       details,
     );
   }
-  const command = formatCommandFor(config, path, true);
+  const command = formatCommandFor(disk, true);
   if (isCode(error, 'STORE_FOREIGN_DEVICE')) {
     return new StoreError(
       'STORE_FOREIGN_DEVICE',

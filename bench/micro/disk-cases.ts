@@ -40,7 +40,7 @@ export async function openDiskCases(directory: string, isQuick: boolean): Promis
       memoryLimit: 96 * mib,
       l1Budget: mib,
       indexMemoryLimit: mib,
-      disk: { kind: 'raw', ...device },
+      disk: { kind: 'raw', devices: [device] },
       followerGraceMs: 1000,
     });
   const first = await open();

@@ -30,9 +30,9 @@ async function run(context: SuiteContext): Promise<void> {
     const count = context.quick ? 32 : 384;
     const zeroFill = !context.quick;
     const direct = await bench.start(millrace({ name: 'millrace, direct I/O', zeroFill }), bounds);
-    const { store } = await direct.stats();
-    if (store?.directIo !== true) {
-      context.skip('direct I/O', `refused here: ${String(store?.directIoRefusal)}`);
+    const volume = (await direct.stats()).store?.volumes?.[0];
+    if (volume?.directIo !== true) {
+      context.skip('direct I/O', `refused here: ${String(volume?.directIoRefusal)}`);
       return;
     }
     const buffered = millrace({ name: 'millrace, page cache', useDirectIo: false, zeroFill });

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleepMs } from 'node:timers/promises';
 import { repositoryRoot } from '../../test/support/root.js';
 import { InternalError } from '../../ts/errors.js';
+import type { StoreStats } from '../../ts/index.js';
 import { freePort, type Program, startProgram, untilListening } from './programs.js';
 import { watch } from './scope.js';
 import type { RestartableSubject, Setup, Subject } from './subject.js';
@@ -30,7 +31,7 @@ export type DiskOptions = Readonly<Record<string, string | boolean>>;
 
 export interface MillraceStats {
   readonly proxy: Readonly<Record<string, number>>;
-  readonly store: Readonly<Record<string, unknown>> | null;
+  readonly store: StoreStats | null;
 }
 
 export interface RunningMillrace extends RestartableSubject {

@@ -19,15 +19,14 @@ namespace {
 
 class OpenTask final : public Task {
  public:
-  bool has_device = false;
   OpenRequest request;
   OpenOutcome outcome;
 
   Code run() override {
-    if (has_device) {
+    if (!request.devices.empty()) {
       outcome = acquire_store(request);
     } else {
-      Result<Ref<Store>> store = Store::open(request.store, nullptr);
+      Result<Ref<Store>> store = Store::open(request.store, std::unique_ptr<Device>());
       outcome.status = store.status();
       if (store.ok()) outcome.store = store.value();
     }
@@ -146,16 +145,50 @@ Napi::Value hold(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// openStore(token, path or "", direct, I/O choice, memoryLimit, l1Budget, indexMemoryLimit, poison, compress,
-// external life, hash key): handle for takeStore.
+// [{ path, direct, ioBackend }, ...] of openStore; false with an exception pending when it is anything else.
+bool read_devices(const Napi::Value& value, std::vector<PosixDeviceOptions>* devices) {
+  const Napi::Env env = value.Env();
+  const auto refuse = [&] {
+    if (!env.IsExceptionPending()) {
+      Napi::TypeError::New(env, "devices are at most 16 objects of path, direct and ioBackend")
+          .ThrowAsJavaScriptException();
+    }
+    return false;
+  };
+  if (!value.IsArray()) return refuse();
+  const auto list = value.As<Napi::Array>();
+  if (list.Length() > Store::kMaximumVolumes) return refuse();
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const Napi::Value item = list.Get(i);
+    if (item.IsEmpty() || !item.IsObject()) return refuse();
+    const auto object = item.As<Napi::Object>();
+    const Napi::Value path = object.Get("path");
+    const Napi::Value direct = object.Get("direct");
+    const Napi::Value backend = object.Get("ioBackend");
+    if (path.IsEmpty() || !path.IsString() || direct.IsEmpty() || !direct.IsBoolean() ||
+        backend.IsEmpty() || !backend.IsNumber()) {
+      return refuse();
+    }
+    const uint32_t choice = backend.As<Napi::Number>().Uint32Value();
+    if (choice > static_cast<uint32_t>(IoChoice::io_uring)) return refuse();
+    PosixDeviceOptions options;
+    options.path = path.As<Napi::String>().Utf8Value();
+    options.direct = direct.As<Napi::Boolean>().Value();
+    options.io = static_cast<IoChoice>(choice);
+    devices->push_back(std::move(options));
+  }
+  return true;
+}
+
+// openStore(token, devices, memoryLimit, l1Budget, indexMemoryLimit, poison, compress, external life, hash
+// key): handle for takeStore.
 Napi::Value open_store(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   auto task = Ref<OpenTask>::adopt(new OpenTask());
   const uint32_t token = arguments.u32();
-  task->request.device.path = arguments.utf8();
-  task->has_device = !task->request.device.path.empty();
-  task->request.device.direct = arguments.boolean();
-  const uint32_t choice = arguments.u32();
+  if (!arguments.ok() || !read_devices(arguments.next(), &task->request.devices)) {
+    return Napi::Value();
+  }
   StoreOptions& options = task->request.store;
   options.memory_limit = arguments.whole();
   options.l1_budget = arguments.whole();
@@ -165,11 +198,6 @@ Napi::Value open_store(const Napi::CallbackInfo& info) {
   options.external_life = arguments.u32();
   const Bytes key = arguments.bytes();
   if (!arguments.ok()) return Napi::Value();
-  if (choice > static_cast<uint32_t>(IoChoice::io_uring)) {
-    Napi::RangeError::New(info.Env(), "no such I/O backend").ThrowAsJavaScriptException();
-    return Napi::Value();
-  }
-  task->request.device.io = static_cast<IoChoice>(choice);
   constexpr ByteCount kSmallestMemory = 32 * kMiB;
   constexpr ByteCount kLargestMemory = kGiB * 1024;
   if (options.memory_limit < kSmallestMemory || options.memory_limit > kLargestMemory ||
@@ -197,7 +225,9 @@ Napi::Value take_store(const Napi::CallbackInfo& info) {
   const Ref<OpenTask> task = *found;
   environment.opening.remove(handle);
   if (!task->outcome.status.ok()) {
-    error_of(info.Env(), task->outcome.status, task->outcome.detail).ThrowAsJavaScriptException();
+    const Napi::Error error = error_of(info.Env(), task->outcome.status, task->outcome.detail);
+    error.Set("path", Napi::String::New(info.Env(), task->outcome.path));
+    error.ThrowAsJavaScriptException();
     return Napi::Value();
   }
   auto session = Ref<Session>::adopt(

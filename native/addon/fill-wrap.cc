@@ -122,8 +122,8 @@ Napi::Value StoreWrap::fill_read(Info info) {
       fill->state() == FillState::complete ? fill->produced() : kUnknownLength;
   if (object_length != kUnknownLength && object_length <= kChunkSize) return number(info, kMiss);
   return read_range(info, token,
-                    Store::BodyRange{fill->hash(), fill->incarnation(), object_length, offset,
-                                     length});
+                    Store::BodyRange{fill->volume(), fill->hash(), fill->incarnation(),
+                                     object_length, offset, length});
 }
 
 Napi::Value StoreWrap::close_fill(Info info) {

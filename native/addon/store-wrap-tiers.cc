@@ -1,4 +1,4 @@
-// Store methods of the L1 policy, of an outside disk tier (l2_backend: file), and statistics.
+// Store methods of the L1 policy and of an outside disk tier (l2_backend: file).
 #include <cstring>
 
 #include "addon/arguments.h"
@@ -206,7 +206,7 @@ Napi::Value StoreWrap::record_name(Info info) {
   Arguments arguments(info);
   const std::string key = arguments.latin1();
   if (!arguments.ok()) return Napi::Value();
-  return Napi::String::New(info.Env(), hex_of(session_->store().hash_of(key)));
+  return Napi::String::New(info.Env(), hex_of(session_->store().place_of(key).hash));
 }
 
 // chunkName(object | -1, fill, chunk): the name of a chunk of a stored object or of a running fill.
@@ -221,12 +221,12 @@ Napi::Value StoreWrap::chunk_name(Info info) {
   if (millrace::Ref<MemoryRecord>* record = session_->objects.find(object)) {
     const RecordHeader& header = (*record)->header;
     return Napi::String::New(info.Env(),
-                             hex_of(store.chunk_hash(header.hash, header.incarnation, chunk)));
+                             hex_of(store.chunk_hash(0, header.hash, header.incarnation, chunk)));
   }
   if (FillEntry* entry = session_->fills.find(fill)) {
     return Napi::String::New(
         info.Env(),
-        hex_of(store.chunk_hash(entry->fill->hash(), entry->fill->incarnation(), chunk)));
+        hex_of(store.chunk_hash(0, entry->fill->hash(), entry->fill->incarnation(), chunk)));
   }
   return info.Env().Undefined();
 }
@@ -240,7 +240,7 @@ Napi::Value StoreWrap::adopt(Info info) {
   const Bytes bytes = arguments.bytes();
   if (!arguments.ok()) return Napi::Value();
   Store& store = session_->store();
-  Result<millrace::Ref<MemoryRecord>> record = store.adopt(bytes, store.hash_of(key), key);
+  Result<millrace::Ref<MemoryRecord>> record = store.adopt(bytes, store.place_of(key).hash, key);
   if (!record.ok()) {
     if (record.status().code() == Code::not_found) return number(info, kMiss);
     error_of(info.Env(), record.status()).ThrowAsJavaScriptException();
@@ -267,10 +267,10 @@ Napi::Value StoreWrap::adopt_chunk(Info info) {
   uint64_t incarnation = 0;
   if (millrace::Ref<MemoryRecord>* record = session_->objects.find(object)) {
     incarnation = (*record)->header.incarnation;
-    hash = store.chunk_hash((*record)->header.hash, incarnation, chunk);
+    hash = store.chunk_hash(0, (*record)->header.hash, incarnation, chunk);
   } else if (FillEntry* entry = session_->fills.find(fill)) {
     incarnation = entry->fill->incarnation();
-    hash = store.chunk_hash(entry->fill->hash(), incarnation, chunk);
+    hash = store.chunk_hash(0, entry->fill->hash(), incarnation, chunk);
   } else {
     return number(info, kMiss);
   }
@@ -287,78 +287,6 @@ Napi::Value StoreWrap::adopt_chunk(Info info) {
   }
   const ByteCount rest = header.body_length - skip;
   return give_spans(info, record.value()->slice(skip, length < rest ? length : rest));
-}
-
-Napi::Value StoreWrap::stats(Info info) {
-  if (!usable(info)) return Napi::Value();
-  Store& store = session_->store();
-  Counters& counters = store.counters();
-  Napi::Object out = Napi::Object::New(info.Env());
-  const auto set = [&](const char* name, uint64_t value) {
-    out.Set(name, Napi::Number::New(info.Env(), static_cast<double>(value)));
-  };
-  set("lookups", counters.lookups.load());
-  set("memoryHits", counters.memory_hits.load());
-  set("diskHits", counters.disk_hits.load());
-  set("misses", counters.misses.load());
-  set("fills", counters.fills.load());
-  set("purges", counters.purges.load());
-  set("memoryLimit", store.pool().limit());
-  set("memoryUsed", store.pool().used());
-  set("l1Budget", store.tier().budget());
-  set("l1Used", store.tier().used());
-  set("l1Records", store.tier().records());
-  set("l1Refused", store.tier().refused());
-  set("writesDropped", counters.writes_dropped.load());
-  set("openLeases", session_->leases.count());
-  set("openObjects", session_->objects.count());
-  set("openFills", session_->fills.count());
-  set("openFollowers", session_->followers.count());
-  if (Staging* staging = store.staging()) set("stagedBytes", staging->bytes());
-  const DeviceFacts* facts = store.device_facts();
-  if (facts == nullptr) return out;
-  out.Set("device", Napi::String::New(info.Env(), facts->path));
-  out.Set("directIo", Napi::Boolean::New(info.Env(), facts->direct));
-  out.Set("directIoRefusal", Napi::String::New(info.Env(), facts->direct_refusal));
-  out.Set("ioBackend", Napi::String::New(info.Env(), facts->io_uring ? "io_uring" : "threads"));
-  out.Set("ioUringRefusal", Napi::String::New(info.Env(), facts->io_uring_refusal));
-  out.Set("writesOff", Napi::Boolean::New(info.Env(), store.appender()->writes_off()));
-  const FlushedPosition flushed = store.appender()->flushed();
-  set("flushedSegmentSequence", flushed.segment_sequence);
-  set("flushedOffset", flushed.offset);
-  set("recordsAppended", counters.records_appended.load());
-  set("recordsFlushed", counters.records_flushed.load());
-  set("admittedBytes", counters.admitted_bytes.load());
-  set("storedBytes", counters.stored_bytes.load());
-  set("lz4Blocks", counters.lz4_blocks.load());
-  set("lz4BlocksKeptRaw", counters.lz4_blocks_kept_raw.load());
-  set("lz4BytesBefore", counters.lz4_bytes_before.load());
-  set("lz4BytesAfter", counters.lz4_bytes_after.load());
-  set("lz4SkippedByType", counters.lz4_skipped_by_type.load());
-  set("lz4SkippedBySample", counters.lz4_skipped_by_sample.load());
-  set("lz4SkippedSmall", counters.lz4_skipped_small.load());
-  set("deviceReads", counters.device_reads.load());
-  set("deviceReadBytes", counters.device_read_bytes.load());
-  set("deviceWrites", counters.device_writes.load());
-  set("deviceWrittenBytes", counters.device_written_bytes.load());
-  set("readErrors", counters.read_errors.load());
-  set("writeErrors", counters.write_errors.load());
-  set("corruptRecords", counters.corrupt_records.load());
-  set("falsePositives", counters.false_positives.load());
-  set("blockSize", store.superblock().block_size);
-  set("segments", store.ring()->segment_count());
-  set("segmentSize", store.ring()->geometry().segment_size);
-  set("segmentsSealed", counters.segments_sealed.load());
-  set("segmentsReclaimed", counters.segments_reclaimed.load());
-  set("segmentsSkipped", counters.segments_skipped.load());
-  set("indexRecords", store.index()->records());
-  set("indexCapacity", store.index()->capacity());
-  set("indexMemory", store.index()->memory());
-  set("indexOverwritten", store.index()->overwritten());
-  set("recoveredRecords", counters.recovered_records.load());
-  set("recoveredSegments", counters.recovered_segments.load());
-  set("recoveryMs", counters.recovery_ms.load());
-  return out;
 }
 
 }  // namespace millrace

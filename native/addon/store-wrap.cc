@@ -78,9 +78,10 @@ MemoryRecord* StoreWrap::object_of(Arguments& arguments, millrace::Ref<MemoryRec
   return keep->get();
 }
 
-Napi::Value StoreWrap::found_now(Info info, const std::string& key, Sequence minimum_birth) {
+Napi::Value StoreWrap::found_now(Info info, const KeyPlace& place, const std::string& key,
+                                 Sequence minimum_birth) {
   millrace::Ref<MemoryRecord> record;
-  switch (session_->store().find(key, minimum_birth, &record, nullptr, nullptr)) {
+  switch (session_->store().find(place, key, minimum_birth, &record, nullptr, nullptr)) {
     case Found::pending:
       return number(info, kPending);
     case Found::miss:
@@ -98,7 +99,7 @@ Napi::Value StoreWrap::find_now(Info info) {
   Arguments arguments(info);
   const std::string key = arguments.latin1();
   if (!arguments.ok()) return Napi::Value();
-  return found_now(info, key, 0);
+  return found_now(info, session_->store().place_of(key), key, 0);
 }
 
 // findVariantNow(marker, key): the same, only of a birth that the marker vouches for.
@@ -110,17 +111,19 @@ Napi::Value StoreWrap::find_variant_now(Info info) {
   const std::string key = arguments.latin1();
   if (!arguments.ok()) return Napi::Value();
   if (found == nullptr) return number(info, kMiss);
-  return found_now(info, key, found->header.incarnation);
+  return found_now(info, session_->store().place_in(found->volume, key), key,
+                   found->header.incarnation);
 }
 
-Napi::Value StoreWrap::find_from(Info info, uint32_t token, const std::string& key,
-                                 Sequence minimum_birth) {
+Napi::Value StoreWrap::find_at(Info info, uint32_t token, const KeyPlace& place,
+                               const std::string& key, Sequence minimum_birth) {
   auto payload = std::make_unique<RecordPayload>();
   payload->session = session_;
   payload->token = token;
   millrace::Ref<MemoryRecord> record;
   RecordPayload* context = payload.release();
-  switch (session_->store().find(key, minimum_birth, &record, &RecordPayload::done, context)) {
+  switch (session_->store().find(place, key, minimum_birth, &record, &RecordPayload::done,
+                                 context)) {
     case Found::pending:
       return number(info, kPending);
     case Found::miss:
@@ -140,7 +143,7 @@ Napi::Value StoreWrap::find(Info info) {
   const uint32_t token = arguments.u32();
   const std::string key = arguments.latin1();
   if (!arguments.ok()) return Napi::Value();
-  return find_from(info, token, key, 0);
+  return find_at(info, token, session_->store().place_of(key), key, 0);
 }
 
 // findVariant(token, marker, key): the same, only of a birth that the marker vouches for.
@@ -153,7 +156,8 @@ Napi::Value StoreWrap::find_variant(Info info) {
   const std::string key = arguments.latin1();
   if (!arguments.ok()) return Napi::Value();
   if (found == nullptr) return number(info, kMiss);
-  return find_from(info, token, key, found->header.incarnation);
+  return find_at(info, token, session_->store().place_in(found->volume, key), key,
+                 found->header.incarnation);
 }
 
 // head(object): a copy of the stored head.
@@ -209,8 +213,8 @@ Napi::Value StoreWrap::read(Info info) {
     return give_spans(info, record->slice(offset, length < rest ? length : rest));
   }
   return read_range(info, token,
-                    Store::BodyRange{header.hash, header.incarnation, header.object_length, offset,
-                                     length});
+                    Store::BodyRange{record->volume, header.hash, header.incarnation,
+                                     header.object_length, offset, length});
 }
 
 Found StoreWrap::spans_now(const MemoryRecord& record, ByteOffset offset, ByteCount length,
@@ -218,7 +222,8 @@ Found StoreWrap::spans_now(const MemoryRecord& record, ByteOffset offset, ByteCo
   const RecordHeader& header = record.header;
   if (length == 0) return Found::miss;
   if (header.kind != RecordKind::single) {
-    const Store::BodyRange range{header.hash, header.incarnation, header.object_length, offset, length};
+    const Store::BodyRange range{record.volume,        header.hash, header.incarnation,
+                                 header.object_length, offset,      length};
     return session_->store().read_chunk(range, spans, nullptr, nullptr);
   }
   if (offset >= header.body_length) return Found::miss;

@@ -24,8 +24,10 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
 
   bool usable(Info info);
   Napi::Value number(Info info, double value) { return Napi::Number::New(info.Env(), value); }
-  Napi::Value found_now(Info info, const std::string& key, Sequence minimum_birth);
-  Napi::Value find_from(Info info, uint32_t token, const std::string& key, Sequence minimum_birth);
+  Napi::Value found_now(Info info, const KeyPlace& place, const std::string& key,
+                        Sequence minimum_birth);
+  Napi::Value find_at(Info info, uint32_t token, const KeyPlace& place, const std::string& key,
+                      Sequence minimum_birth);
   Napi::Value give_spans(Info info, std::vector<PageSpan> spans);
   // Appends leases to a list, from index `at` on; empty with an exception pending.
   Napi::Value lend(Info info, std::vector<PageSpan> spans, ByteCount longest, Napi::Array out,

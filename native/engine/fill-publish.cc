@@ -26,6 +26,7 @@ RecordHeader Fill::header_of(RecordKind kind) const {
 }
 
 bool Fill::offer_locked(const Ref<MemoryRecord>& record) {
+  record->volume = primary_.volume;
   store_->tier().publish(record);
   return store_->offer(record);
 }
@@ -33,7 +34,7 @@ bool Fill::offer_locked(const Ref<MemoryRecord>& record) {
 void Fill::hand_over_locked(uint32_t chunk, ByteCount length) {
   auto record = Ref<MemoryRecord>::adopt(new MemoryRecord());
   record->header = header_of(RecordKind::chunk);
-  record->header.hash = store_->chunk_hash(hash_, incarnation_, chunk);
+  record->header.hash = store_->chunk_hash(primary_.volume, hash_, incarnation_, chunk);
   record->header.chunk_number = chunk;
   record->header.interval_end = static_cast<uint32_t>(length);
   record->header.body_length = static_cast<uint32_t>(length);
@@ -103,6 +104,7 @@ void Fill::publish_head_locked() {
   if (!record) return;
   // A head on the disk promises its chunks: with one of them dropped, the object lives in memory only.
   if (has_lost_chunk_) {
+    record->volume = primary_.volume;
     store_->tier().publish(record);
   } else {
     offer_locked(record);
@@ -114,7 +116,7 @@ void Fill::publish_head_locked() {
 void Fill::publish_marker_locked() {
   const Result<HeadView> own = decode_head(head_.head);
   MR_ASSERT(own.ok());
-  const Ref<MemoryRecord> existing = store_->peek_head(primary_hash_, primary_key_);
+  const Ref<MemoryRecord> existing = store_->peek_head(primary_, primary_key_);
   if (existing && existing->header.birth <= birth_) {
     const Result<HeadView> view = decode_head(existing->head_bytes());
     const bool same =
@@ -133,7 +135,7 @@ void Fill::publish_marker_locked() {
   std::vector<uint8_t> bytes(encoded_head_size(marker));
   encode_head(marker, bytes);
   RecordHeader header = header_of(RecordKind::head);
-  header.hash = primary_hash_;
+  header.hash = primary_.hash;
   header.incarnation = birth_;
   header.object_length = 0;
   header.key_length = static_cast<uint32_t>(primary_key_.size());

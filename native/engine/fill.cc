@@ -11,7 +11,7 @@ namespace millrace {
 Fill::Fill(Ref<Store> store, std::string primary_key, Sequence birth, Notice producer)
     : store_(std::move(store)),
       primary_key_(std::move(primary_key)),
-      primary_hash_(store_->hash_of(primary_key_)),
+      primary_(store_->place_of(primary_key_)),
       birth_(birth),
       producer_(std::move(producer)) {}
 
@@ -28,7 +28,7 @@ Status Fill::begin(FillHead head) {
   state_ = FillState::running;
   head_ = std::move(head);
   if (head_.key.size() + head_.head.size() > kMaximumKeyAndHead) head_.keep = false;
-  hash_ = store_->hash_of(head_.key);
+  hash_ = store_->place_in(primary_.volume, head_.key).hash;
   incarnation_ = store_->next_incarnation();
   has_strong_validator_ = (view.value().flags & kHeadStrongValidator) != 0;
   wake_locked();
@@ -270,7 +270,7 @@ FillPause Fill::pause_reason_locked() {
   }
   // Whole pages are held only for laggards once twice the window is in memory.
   if (produced_ - window_begin_ >= 2 * kWindow) return FillPause::laggard;
-  if (store_->disk_backlogged() && !hungry) return FillPause::disk;
+  if (store_->disk_backlogged(primary_.volume) && !hungry) return FillPause::disk;
   return FillPause::none;
 }
 

@@ -23,6 +23,12 @@ namespace millrace {
 
 class Store;
 
+// Where a key belongs.
+struct KeyPlace {
+  uint32_t volume = 0;  // 0 where there is none
+  KeyHash hash{};
+};
+
 enum class FillState : uint8_t { waiting, running, complete, failed };
 enum class FillPause : uint8_t { none, pages, reader, disk, laggard };
 enum class FollowerPoll : uint8_t { data, wait, end, failed, behind };
@@ -87,7 +93,8 @@ class Fill : public RefCounted<Fill> {
   // Identity of the version that is being stored; valid after begin().
   KeyHash hash() const { return hash_; }
   uint64_t incarnation() const { return incarnation_; }
-  const KeyHash& primary_hash() const { return primary_hash_; }
+  const KeyHash& primary_hash() const { return primary_.hash; }
+  uint32_t volume() const { return primary_.volume; }
 
  private:
   RecordHeader header_of(RecordKind kind) const;
@@ -105,7 +112,7 @@ class Fill : public RefCounted<Fill> {
 
   const Ref<Store> store_;
   const std::string primary_key_;
-  const KeyHash primary_hash_;
+  const KeyPlace primary_;
   const Sequence birth_;
   const Notice producer_;
 

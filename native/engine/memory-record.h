@@ -21,6 +21,7 @@ class MemoryRecord : public RefCounted<MemoryRecord> {
   // under this number, which no other record of the process ever has.
   const uint64_t serial = next_serial();
   RecordHeader header{};
+  uint32_t volume = 0;         // of the store: where its object belongs
   std::string key;             // empty for chunks
   PageSpan head;               // the stored HTTP head; empty for chunks and tombstones
   std::vector<PageSpan> body;  // in order; together header.body_length bytes

@@ -401,6 +401,7 @@ void ReadOperation::finish(Status status, Ref<MemoryRecord> record) {
   const Done done = done_;
   void* context = done_context_;
   const IndexHit hit = hit_;
+  if (record) record->volume = context_.volume;
   delete this;
   done(context, status, std::move(record), hit);
 }

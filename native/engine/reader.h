@@ -28,6 +28,7 @@ struct ReaderContext {
   PagePool* pool = nullptr;
   Appender* appender = nullptr;
   Counters* counters = nullptr;
+  uint32_t volume = 0;  // for the records that are made
 };
 
 // What to find. With a key: a single, head or tombstone of that key, whole. Without: a chunk.

@@ -195,6 +195,7 @@ RecoveredRing recover_ring(Device& device, const Superblock& superblock, Ring& r
     }
     for (const FooterEntry& entry : entries) {
       if (entry.birth > recovered.maximum_birth) recovered.maximum_birth = entry.birth;
+      if (entry.birth < superblock.minimum_birth) continue;
       const auto kind = static_cast<RecordKind>(entry.kind);
       if (kind == RecordKind::tombstone) {
         index.remove_heads(entry.hash);

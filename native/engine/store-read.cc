@@ -22,23 +22,26 @@ struct PendingRead {
 
 }  // namespace
 
-ReaderContext Store::reader_context() {
-  return ReaderContext{device_.get(), ring_.get(),     index_.get(),
-                       pool_.get(),   appender_.get(), &counters_};
+ReaderContext Store::reader_context(uint32_t volume) {
+  Volume& from = *volumes_[volume];
+  return ReaderContext{&from.device(), &from.ring(),     &from.index(),
+                       pool_.get(),    &from.appender(), &from.counters(), volume};
 }
 
-Ref<MemoryRecord> Store::peek_head(const KeyHash& hash, const std::string& key) {
-  Ref<MemoryRecord> record = tier_.peek(hash);
-  if (!record && staging_) record = staging_->find(hash);
+Ref<MemoryRecord> Store::peek_head(const KeyPlace& place, const std::string& key) {
+  Ref<MemoryRecord> record = tier_.peek(place.hash);
+  Staging* staging = this->staging(place.volume);
+  if (!record && staging != nullptr) record = staging->find(place.hash);
   if (record && record->key == key && record->header.kind != RecordKind::tombstone) return record;
   return Ref<MemoryRecord>();
 }
 
-Found Store::find(const std::string& key, Sequence minimum_birth, Ref<MemoryRecord>* record,
-                  FindDone done, void* context) {
-  const KeyHash hash = hash_of(key);
+Found Store::find(const KeyPlace& place, const std::string& key, Sequence minimum_birth,
+                  Ref<MemoryRecord>* record, FindDone done, void* context) {
+  const KeyHash& hash = place.hash;
+  Staging* staging = this->staging(place.volume);
   Ref<MemoryRecord> found = tier_.find(hash);
-  if (!found && staging_) found = staging_->find(hash);
+  if (!found && staging != nullptr) found = staging->find(hash);
   if (found) {
     const bool usable = found->key == key && found->header.kind != RecordKind::tombstone &&
                         found->header.birth >= minimum_birth;
@@ -49,7 +52,8 @@ Found Store::find(const std::string& key, Sequence minimum_birth, Ref<MemoryReco
     return Found::hit;
   }
   IndexHit hits[Index::kMaximumHits];
-  const bool known = index_ && !closed() && index_->lookup(hash.low, hits) > 0;
+  const bool known = !volumes_.empty() && !closed() &&
+                     volumes_[place.volume]->index().lookup(hash.low, hits) > 0;
   if (known && done == nullptr) return Found::pending;
   Counters::add(counters_.lookups);
   if (!known) {
@@ -60,7 +64,7 @@ Found Store::find(const std::string& key, Sequence minimum_birth, Ref<MemoryReco
   ReadTarget target;
   target.hash = hash;
   target.key = key;
-  ReadOperation::start(reader_context(), std::move(target), &Store::head_read, pending);
+  ReadOperation::start(reader_context(place.volume), std::move(target), &Store::head_read, pending);
   return Found::pending;
 }
 
@@ -100,9 +104,10 @@ Found Store::read_chunk(const BodyRange& range, std::vector<PageSpan>* spans, Fi
   if (chunk > 0xffffffffu) return Found::miss;
   const auto number = static_cast<uint32_t>(chunk);
   const ByteCount in_chunk = range.offset % kChunkSize;
-  const KeyHash hash = chunk_hash(range.hash, range.incarnation, number);
+  const KeyHash hash = chunk_hash(range.volume, range.hash, range.incarnation, number);
+  Staging* staging = this->staging(range.volume);
   Ref<MemoryRecord> found = tier_.find(hash);
-  if (!found && staging_) found = staging_->find(hash);
+  if (!found && staging != nullptr) found = staging->find(hash);
   if (found) {
     const RecordHeader& header = found->header;
     if (header.kind != RecordKind::chunk || header.incarnation != range.incarnation ||
@@ -113,7 +118,7 @@ Found Store::read_chunk(const BodyRange& range, std::vector<PageSpan>* spans, Fi
     *spans = found->slice(in_chunk, range.length < rest ? range.length : rest);
     return Found::hit;
   }
-  if (!index_ || closed()) return Found::miss;
+  if (volumes_.empty() || closed()) return Found::miss;
   ByteCount chunk_length = kChunkSize;
   if (range.object_length != kUnknownLength) {
     const ByteOffset begin = chunk * kChunkSize;
@@ -121,7 +126,7 @@ Found Store::read_chunk(const BodyRange& range, std::vector<PageSpan>* spans, Fi
     chunk_length = std::min(kChunkSize, range.object_length - begin);
   }
   IndexHit hits[Index::kMaximumHits];
-  if (index_->lookup(hash.low, hits) == 0) return Found::miss;
+  if (volumes_[range.volume]->index().lookup(hash.low, hits) == 0) return Found::miss;
   if (done == nullptr) return Found::pending;
   ByteCount wanted = std::min(range.length, chunk_length - in_chunk);
   // While pages are scarce, one page at a time: slow, but everybody moves.
@@ -139,7 +144,7 @@ Found Store::read_chunk(const BodyRange& range, std::vector<PageSpan>* spans, Fi
   pending->skip = in_chunk % kPageSize;
   pending->length = wanted;
   pending->whole_chunk = in_chunk == 0 && wanted == chunk_length;
-  ReadOperation::start(reader_context(), std::move(target), &Store::chunk_read, pending);
+  ReadOperation::start(reader_context(range.volume), std::move(target), &Store::chunk_read, pending);
   return Found::pending;
 }
 
@@ -153,6 +158,7 @@ void Store::chunk_read(void* context, Status status, Ref<MemoryRecord> record,
   } else if (status.ok()) {
     auto part = Ref<MemoryRecord>::adopt(new MemoryRecord());
     part->header = record->header;
+    part->volume = record->volume;
     part->body = record->slice(pending->skip, pending->length);
     part->header.interval_begin += static_cast<uint32_t>(pending->skip);
     part->header.interval_end =
@@ -172,12 +178,15 @@ uint32_t Store::first_missing_chunk(const MemoryRecord& record, ByteOffset offse
                                     ByteCount length) {
   if (record.header.kind != RecordKind::head || length == 0) return kNoChunk;
   const ByteOffset last = (offset + length - 1) / kChunkSize;
+  Staging* staging = this->staging(record.volume);
+  const Index* index = volumes_.empty() ? nullptr : &volumes_[record.volume]->index();
   for (ByteOffset chunk = offset / kChunkSize; chunk <= last && chunk < kNoChunk; chunk++) {
     const auto number = static_cast<uint32_t>(chunk);
-    const KeyHash hash = chunk_hash(record.header.hash, record.header.incarnation, number);
-    if (tier_.peek(hash) || (staging_ && staging_->find(hash))) continue;
+    const KeyHash hash =
+        chunk_hash(record.volume, record.header.hash, record.header.incarnation, number);
+    if (tier_.peek(hash) || (staging != nullptr && staging->find(hash))) continue;
     IndexHit hits[Index::kMaximumHits];
-    const uint32_t count = index_ ? index_->lookup(hash.low, hits) : 0;
+    const uint32_t count = index != nullptr ? index->lookup(hash.low, hits) : 0;
     bool known = false;
     for (uint32_t i = 0; i < count && !known; i++) {
       known = Index::kind_of(hits[i].word) == RecordKind::chunk;

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "base/endian.h"
-#include "engine/recovery.h"
+#include "base/random.h"
 #include "engine/stored-body.h"
 #include "layout/head.h"
 
@@ -27,28 +27,25 @@ constexpr ByteCount kMaximumStaging = 64 * kMiB;
 // store never give the same one to two versions.
 constexpr uint64_t kIncarnationStep = uint64_t{1} << 32;
 
-// Segments of one life before two lives could share a sequence: 2^28 of 4 MiB are a PiB.
-constexpr uint32_t kLifeShift = 28;
-
-// A mean record below this size would leave the index full before the device is; then it overwrites.
-constexpr ByteCount kSmallestMeanRecord = 4 * kKiB;
+// Volumes get keys in proportion to their size, in units that leave the weight room for 128 TiB.
+constexpr ByteCount kWeightUnit = 16 * kMiB;
+constexpr ByteCount kMaximumWeight = (1 << 24) - 1;
 
 ByteCount staging_limit(ByteCount memory_limit) {
   return std::clamp(memory_limit / kStagingShare, kMinimumStaging, kMaximumStaging);
 }
 
-// The appender's aggregation buffers, and what it compresses with, are part of memory_limit too.
-ByteCount pool_limit(const StoreOptions& options) {
-  const ByteCount buffers = Appender::kBufferCount * Appender::kBufferSize +
-                            (options.compress ? BodyCompressor::kMemory : 0);
-  MR_ASSERT_OP(options.memory_limit, >, 2 * buffers);
-  return options.memory_limit - buffers;
+// Of each volume: aggregation buffers, and what it compresses with. Part of memory_limit too.
+ByteCount appender_memory(const StoreOptions& options) {
+  return Appender::kBufferCount * Appender::kBufferSize +
+         (options.compress ? BodyCompressor::kMemory : 0);
 }
 
 }  // namespace
 
-Store::Store(const StoreOptions& options)
-    : pool_(Ref<PagePool>::adopt(new PagePool(pool_limit(options), options.poison_pages))),
+Store::Store(const StoreOptions& options, ByteCount buffers)
+    : pool_(Ref<PagePool>::adopt(
+          new PagePool(options.memory_limit - buffers, options.poison_pages))),
       tier_(options.l1_budget),
       hash_key_(options.hash_key) {}
 
@@ -57,96 +54,146 @@ Store::~Store() {
   MR_ASSERT(fills_.empty());
 }
 
-Result<Ref<Store>> Store::open(const StoreOptions& options, std::unique_ptr<Device> device) {
-  auto store = Ref<Store>::adopt(new Store(options));
-  if (device) {
-    store->device_ = std::move(device);
-    const Status status = store->start_device(options);
-    if (!status.ok()) {
-      store->device_->close();
-      store->closed_.store(true);
-      return status;
+Result<Ref<Store>> Store::open(const StoreOptions& options,
+                               std::vector<std::unique_ptr<Device>> devices,
+                               std::vector<LeftOutVolume>* left_out) {
+  MR_ASSERT(!devices.empty());
+  std::vector<std::unique_ptr<Volume>> volumes;
+  Status last;
+  for (std::unique_ptr<Device>& device : devices) {
+    const std::string path = device->facts().path;
+    Result<std::unique_ptr<Volume>> volume = Volume::identify(std::move(device));
+    if (volume.ok()) {
+      volumes.push_back(std::move(volume.value()));
+      continue;
     }
-  } else if (options.external_life > 0) {
+    last = volume.status();
+    left_out->push_back(LeftOutVolume{path, last});
+    // A disk that fails costs its share. One that holds something else is a mistake to be told of.
+    if (last.code() != Code::io) return last;
+  }
+  if (volumes.empty()) return last;
+  const ByteCount buffers = volumes.size() * appender_memory(options);
+  if (volumes.size() > kMaximumVolumes || options.memory_limit < 3 * buffers) {
+    return Status(Code::invalid, "memory_limit is too small for this number of devices");
+  }
+  auto store = Ref<Store>::adopt(new Store(options, buffers));
+  store->volumes_ = std::move(volumes);
+  const Status status = store->start_volumes(options);
+  if (!status.ok()) return status;
+  return store;
+}
+
+Result<Ref<Store>> Store::open(const StoreOptions& options, std::unique_ptr<Device> device) {
+  if (device) {
+    std::vector<std::unique_ptr<Device>> devices;
+    devices.push_back(std::move(device));
+    std::vector<LeftOutVolume> left_out;
+    return Store::open(options, std::move(devices), &left_out);
+  }
+  // An outside tier has buffers of its own.
+  auto store = Ref<Store>::adopt(new Store(options, appender_memory(options)));
+  if (options.external_life > 0) {
     store->birth_.store(options.external_life * kIncarnationStep);
     store->incarnation_.store(options.external_life * kIncarnationStep);
-    store->staging_ = std::make_unique<Staging>(staging_limit(options.memory_limit));
-    store->staging_->on_relief(&Store::relieve_fills, store.get());
+    store->outside_ = std::make_unique<Staging>(staging_limit(options.memory_limit));
+    store->outside_->on_relief(&Store::relieve_fills, store.get());
   }
   return store;
 }
 
-Status Store::start_device(const StoreOptions& options) {
-  const uint64_t started = monotonic_ms();
-  if (device_->facts().alignment > kBlockAlignment) {
-    return Status(Code::unsupported, "the device needs I/O aligned to more than 4096 bytes");
+Status Store::start_volumes(const StoreOptions& options) {
+  VolumeGroup newest{};
+  ByteCount total_size = 0;
+  for (const std::unique_ptr<Volume>& volume : volumes_) {
+    for (const std::unique_ptr<Volume>& other : volumes_) {
+      if (&other != &volume && other->superblock().uuid == volume->superblock().uuid) {
+        return Status(Code::invalid, "two of the devices hold copies of one store");
+      }
+    }
+    if (volume->group().generation > newest.generation) newest = volume->group();
+    total_size += volume->superblock().geometry.device_size;
   }
-  const Result<Superblock> superblock = read_superblock(*device_);
-  if (!superblock.ok()) return superblock.status();
-  superblock_ = superblock.value();
-  hash_key_ = superblock_.hash_key;
-  ring_ = std::make_unique<Ring>(superblock_.geometry);
-  const uint64_t wanted = superblock_.geometry.device_size / kSmallestMeanRecord;
-  const uint64_t allowed = options.index_memory_limit / sizeof(uint64_t);
-  index_ = std::make_unique<Index>(std::min(std::max<uint64_t>(wanted, 1024), allowed));
-  const RecoveredRing recovered = recover_ring(*device_, superblock_, *ring_, *index_, counters_);
-  birth_.store(std::max(superblock_.birth_sequence, recovered.maximum_birth + 1));
-  incarnation_.store(superblock_.next_incarnation);
-  superblock_.superblock_sequence++;
-  superblock_.next_incarnation += kIncarnationStep;
-  superblock_.birth_sequence = birth_.load();
-  superblock_.clean = false;
-  const Status status = write_superblock(*device_, superblock_);
+  VolumeStart start;
+  for (const std::unique_ptr<Volume>& volume : volumes_) {
+    const ByteCount size = volume->superblock().geometry.device_size;
+    VolumeOptions share;
+    share.compress = options.compress;
+    share.index_memory_limit = static_cast<ByteCount>(
+        static_cast<unsigned __int128>(options.index_memory_limit) * size / total_size);
+    share.staging_limit =
+        std::max(kMinimumStaging, staging_limit(options.memory_limit) / volumes_.size());
+    volume->recover(share, !(volume->group() == newest));
+    volume->staging().on_relief(&Store::relieve_fills, this);
+    start.birth = std::max(start.birth, volume->next_birth());
+    start.incarnation = std::max(start.incarnation, volume->next_incarnation());
+    weights_.push_back(static_cast<uint32_t>(std::clamp<ByteCount>(size / kWeightUnit, 1,
+                                                                   kMaximumWeight)));
+  }
+  start.incarnation_end = start.incarnation + kIncarnationStep;
+  start.group.generation = newest.generation + 1;
+  uint8_t name[8];
+  Status status = fill_random(name);
   if (!status.ok()) return status;
-  staging_ = std::make_unique<Staging>(staging_limit(options.memory_limit));
-  staging_->on_relief(&Store::relieve_fills, this);
-  AppenderOptions append;
-  append.uuid = superblock_.uuid;
-  append.block_size = superblock_.block_size;
-  append.first_segment = recovered.next_segment;
-  // Above everything that an earlier life can have used: a segment whose header was lost in a crash is not
-  // found by recovery, and its records must not pass for those of the segment that takes its place.
-  append.next_sequence =
-      std::max(recovered.next_sequence, superblock_.superblock_sequence << kLifeShift);
-  append.zero_ahead = superblock_.lazy_zero;
-  append.compress = options.compress;
-  appender_ = std::make_unique<Appender>(*device_, *ring_, *index_, *staging_, counters_, append);
-  appender_->start();
-  Counters::add(counters_.recovery_ms, monotonic_ms() - started);
+  start.group.id = load_le<uint64_t>(name, 0);
+  birth_.store(start.birth);
+  incarnation_.store(start.incarnation);
+  for (const std::unique_ptr<Volume>& volume : volumes_) {
+    status = volume->start(start);
+    if (!status.ok()) return status;
+  }
   return Status();
 }
 
 void Store::close() {
   MutexLock lock(close_mutex_);
   if (closed_.exchange(true)) return;
-  if (appender_) appender_->stop();
-  if (staging_ && !appender_) staging_->close();
-  if (device_) {
-    if (appender_ && !appender_->writes_off()) {
-      superblock_.superblock_sequence++;
-      superblock_.clean = true;
-      superblock_.birth_sequence = birth_.load();
-      superblock_.next_incarnation = incarnation_.load();
-      // A superblock that cannot be written now leaves an unclean mark: the next start scans one segment.
-      static_cast<void>(device_->flush());
-      static_cast<void>(write_superblock(*device_, superblock_));
-    }
-    device_->close();
+  if (outside_) outside_->close();
+  for (const std::unique_ptr<Volume>& volume : volumes_) {
+    volume->close(birth_.load(), incarnation_.load());
   }
 }
 
-KeyHash Store::hash_of(std::string_view key) const {
-  return siphash_128(hash_key_, Bytes(reinterpret_cast<const uint8_t*>(key.data()), key.size()));
+uint64_t Store::total(Counters::Count Counters::* counter) const {
+  uint64_t sum = (counters_.*counter).load(std::memory_order_relaxed);
+  for (const std::unique_ptr<Volume>& volume : volumes_) {
+    sum += (volume->counters().*counter).load(std::memory_order_relaxed);
+  }
+  return sum;
 }
 
-KeyHash Store::chunk_hash(const KeyHash& object, uint64_t incarnation, uint32_t chunk) const {
+Staging* Store::staging(uint32_t volume) {
+  return volumes_.empty() ? outside_.get() : &volumes_[volume]->staging();
+}
+
+KeyPlace Store::place_in(uint32_t volume, std::string_view key) const {
+  const Bytes bytes(reinterpret_cast<const uint8_t*>(key.data()), key.size());
+  return KeyPlace{volume, siphash_128(hash_key(volume), bytes)};
+}
+
+KeyPlace Store::place_of(std::string_view primary_key) const {
+  KeyPlace best = place_in(0, primary_key);
+  if (volumes_.size() < 2) return best;
+  uint64_t least = rendezvous_score(best.hash.high, weights_[0]);
+  for (uint32_t volume = 1; volume < volumes_.size(); volume++) {
+    const KeyPlace place = place_in(volume, primary_key);
+    const uint64_t score = rendezvous_score(place.hash.high, weights_[volume]);
+    if (score >= least) continue;
+    least = score;
+    best = place;
+  }
+  return best;
+}
+
+KeyHash Store::chunk_hash(uint32_t volume, const KeyHash& object, uint64_t incarnation,
+                          uint32_t chunk) const {
   uint8_t message[28];
   const MutableBytes bytes(message);
   store_le<uint64_t>(bytes, 0, object.low);
   store_le<uint64_t>(bytes, 8, object.high);
   store_le<uint64_t>(bytes, 16, incarnation);
   store_le<uint32_t>(bytes, 24, chunk);
-  return siphash_128(hash_key_, bytes);
+  return siphash_128(hash_key(volume), bytes);
 }
 
 Ref<Fill> Store::begin_fill(std::string primary_key, Notice producer) {
@@ -173,8 +220,9 @@ void Store::relieve_fills(void* self) {
 }
 
 bool Store::offer(const Ref<MemoryRecord>& record) {
-  if (!staging_) return false;
-  if (staging_->offer(record)) return true;
+  Staging* staging = this->staging(record->volume);
+  if (staging == nullptr) return false;
+  if (staging->offer(record)) return true;
   Counters::add(counters_.writes_dropped);
   return false;
 }
@@ -188,6 +236,7 @@ Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head) {
   auto refreshed = Ref<MemoryRecord>::adopt(new MemoryRecord());
   refreshed->header = record->header;
   refreshed->header.meta_length = static_cast<uint32_t>(head.size());
+  refreshed->volume = record->volume;
   refreshed->key = record->key;
   refreshed->may_compress = record->may_compress;
   PageRef cell = pool_->allocate(head.size());
@@ -206,11 +255,12 @@ Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head) {
 }
 
 bool Store::is_current_locked(const MemoryRecord& record) {
-  const Ref<MemoryRecord> known = peek_head(record.header.hash, record.key);
+  const Ref<MemoryRecord> known =
+      peek_head(KeyPlace{record.volume, record.header.hash}, record.key);
   if (known) return known->header.incarnation == record.header.incarnation;
-  if (!index_) return false;
+  if (volumes_.empty()) return false;
   IndexHit hits[Index::kMaximumHits];
-  const uint32_t count = index_->lookup(record.header.hash.low, hits);
+  const uint32_t count = volumes_[record.volume]->index().lookup(record.header.hash.low, hits);
   for (uint32_t i = 0; i < count; i++) {
     if (Index::kind_of(hits[i].word) != RecordKind::chunk) return true;
   }
@@ -220,30 +270,43 @@ bool Store::is_current_locked(const MemoryRecord& record) {
 void Store::purge_key(const std::string& primary_key) {
   Counters::add(counters_.purges);
   const Sequence sequence = birth_.fetch_add(1) + 1;
-  const KeyHash hash = hash_of(primary_key);
+  const KeyPlace place = place_of(primary_key);
   // One step for whoever publishes a version that it read or was given before.
   MutexLock lock(fills_mutex_);
   for (Fill* fill : fills_) {
-    if (fill->primary_hash() == hash) fill->purge();
+    if (fill->primary_hash() == place.hash) fill->purge();
   }
+  const uint32_t count = volumes_.empty() ? 1 : volume_count();
+  for (uint32_t volume = 0; volume < count; volume++) {
+    purge_in_locked(volume == place.volume ? place : place_in(volume, primary_key), primary_key,
+                    sequence);
+  }
+}
+
+void Store::purge_in_locked(const KeyPlace& place, const std::string& primary_key,
+                            Sequence sequence) {
   IndexHit hits[Index::kMaximumHits];
-  const bool known = peek_head(hash, primary_key).get() != nullptr ||
-                     (index_ && index_->lookup(hash.low, hits) > 0);
-  if (staging_) staging_->cancel(hash);
-  if (index_) index_->remove_heads(hash.low);
-  tier_.remove(hash);
+  Index* index = volumes_.empty() ? nullptr : &volumes_[place.volume]->index();
+  Staging* staging = this->staging(place.volume);
+  const bool known = peek_head(place, primary_key).get() != nullptr ||
+                     (index != nullptr && index->lookup(place.hash.low, hits) > 0);
+  if (staging != nullptr) staging->cancel(place.hash);
+  if (index != nullptr) index->remove_heads(place.hash.low);
+  tier_.remove(place.hash);
   // Nothing of this key: nothing to write, so that requests to random URLs cost no disk.
-  if (!known || !staging_) return;
+  if (!known || staging == nullptr) return;
   RecordHeader header;
   header.kind = RecordKind::tombstone;
   header.birth = sequence;
-  header.hash = hash;
+  header.hash = place.hash;
   header.object_length = 0;
   header.created_ms = wall_clock_ms();
   header.key_length = static_cast<uint32_t>(primary_key.size());
   const Ref<MemoryRecord> tombstone =
       copy_record(*pool_, header, primary_key, Bytes(), std::span<const Bytes>());
-  if (tombstone) offer(tombstone);
+  if (!tombstone) return;
+  tombstone->volume = place.volume;
+  offer(tombstone);
 }
 
 Result<Ref<MemoryRecord>> Store::adopt(Bytes bytes, const KeyHash& hash, const std::string& key) {

@@ -1,6 +1,9 @@
-// The engine's facade: one store over one device (or over memory alone), shared by every handle, thread and
-// later every lane. Owns pages, memory tier, staging, index, ring, appender. Callable from any thread
-// unless a line says otherwise.
+// The engine's facade: one store over its volumes (or over memory alone), shared by every handle, thread and
+// later every lane. Owns pages, memory tier, running fills and volumes. Callable from any thread unless a
+// line says otherwise.
+//
+// An object belongs to the volume that its primary key selects, variants and chunks included. Hashes are
+// made with that volume's key, so that they mean the same at the next start, whatever volumes are there.
 #pragma once
 
 #include <atomic>
@@ -8,16 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "device/device.h"
-#include "engine/appender.h"
 #include "engine/counters.h"
 #include "engine/fill.h"
-#include "engine/index.h"
 #include "engine/memory-tier.h"
 #include "engine/reader.h"
-#include "engine/ring.h"
-#include "engine/staging.h"
-#include "layout/superblock.h"
+#include "engine/volume.h"
 
 namespace millrace {
 
@@ -36,10 +34,23 @@ struct StoreOptions {
 
 enum class Found : uint8_t { hit, miss, pending };
 
+// A volume that a store of several goes on without.
+struct LeftOutVolume {
+  std::string path;
+  Status status{};
+};
+
 class Store : public RefCounted<Store> {
  public:
-  // With a device: reads superblock and footers (blocks; call on a thread that may). The store owns the
-  // device from then on, also when it fails.
+  static constexpr uint32_t kMaximumVolumes = 16;
+
+  // With devices: reads superblocks and footers (blocks; call on a thread that may). The store owns the
+  // devices from then on, also when it fails. Of several devices those that cannot be read are left out
+  // and named in *left_out; any other defect fails the start, and so does a lack of readable devices.
+  static Result<Ref<Store>> open(const StoreOptions& options,
+                                 std::vector<std::unique_ptr<Device>> devices,
+                                 std::vector<LeftOutVolume>* left_out);
+  // Over one device, or with null over memory alone.
   static Result<Ref<Store>> open(const StoreOptions& options, std::unique_ptr<Device> device);
   ~Store();
 
@@ -47,22 +58,26 @@ class Store : public RefCounted<Store> {
   // not_found. Idempotent; blocks until the device is quiet.
   void close();
 
-  KeyHash hash_of(std::string_view key) const;
-  KeyHash chunk_hash(const KeyHash& object, uint64_t incarnation, uint32_t chunk) const;
+  KeyPlace place_of(std::string_view primary_key) const;
+  // Of a variant, in the volume of its primary key.
+  KeyPlace place_in(uint32_t volume, std::string_view key) const;
+  KeyHash chunk_hash(uint32_t volume, const KeyHash& object, uint64_t incarnation,
+                     uint32_t chunk) const;
 
   // A single or head record of this key whose birth is at least `minimum_birth`. hit: *record is set.
   // pending: `done` will be called once, on any thread. Without `done`, pending means that only the device
   // can tell, and nothing was started or counted: the same goes for read_chunk.
   using FindDone = void (*)(void* context, Status status, Ref<MemoryRecord> record);
-  Found find(const std::string& key, Sequence minimum_birth, Ref<MemoryRecord>* record,
-             FindDone done, void* context);
+  Found find(const KeyPlace& place, const std::string& key, Sequence minimum_birth,
+             Ref<MemoryRecord>* record, FindDone done, void* context);
   // The same from memory only, without counting.
-  Ref<MemoryRecord> peek_head(const KeyHash& hash, const std::string& key);
+  Ref<MemoryRecord> peek_head(const KeyPlace& place, const std::string& key);
 
   // Body bytes of one version. hit: *spans holds [offset, offset + n) with 1 <= n <= length, at most one
   // chunk. pending: `done` will be called with a record whose body is that run (its first byte belongs to
   // chunk offset header.interval_begin).
   struct BodyRange {
+    uint32_t volume = 0;
     KeyHash hash{};
     uint64_t incarnation = 0;
     uint64_t object_length = kUnknownLength;  // unknown: only whole chunks below it are found
@@ -80,7 +95,8 @@ class Store : public RefCounted<Store> {
   Ref<Fill> begin_fill(std::string primary_key, Notice producer);
   // A 304: the same body under a new head. The record must be a single or head record of this store.
   Status refresh(const Ref<MemoryRecord>& record, Bytes head);
-  // Removes the primary key and, through its marker, every variant; running fills are not published.
+  // Removes the primary key and, through its marker, every variant; running fills are not published. Also in
+  // volumes that the key does not select now: they may have held it before a volume was added.
   void purge_key(const std::string& primary_key);
 
   // For an external tier (l2_backend: file): checks a record's bytes as they come from a file and brings
@@ -90,27 +106,37 @@ class Store : public RefCounted<Store> {
   // Used by fills.
   PagePool& pool() { return *pool_; }
   MemoryTier& tier() { return tier_; }
-  Staging* staging() { return staging_.get(); }
+  // Null without a disk tier.
+  Staging* staging(uint32_t volume = 0);
   bool offer(const Ref<MemoryRecord>& record);
-  bool disk_backlogged() const { return staging_ && staging_->backlogged(); }
+  bool disk_backlogged(uint32_t volume) {
+    Staging* staging = this->staging(volume);
+    return staging != nullptr && staging->backlogged();
+  }
   uint64_t next_incarnation() { return incarnation_.fetch_add(1, std::memory_order_relaxed); }
   void forget_fill(Fill* fill);
-
-  const DeviceFacts* device_facts() const { return device_ ? &device_->facts() : nullptr; }
-  const Superblock& superblock() const { return superblock_; }
-  const Index* index() const { return index_.get(); }
-  const Ring* ring() const { return ring_.get(); }
-  Appender* appender() { return appender_.get(); }
   Counters& counters() { return counters_; }
+
+  // Devices that this start went on without. Set once, right after open().
+  void set_left_out(std::vector<LeftOutVolume> left_out) { left_out_ = std::move(left_out); }
+  const std::vector<LeftOutVolume>& left_out() const { return left_out_; }
+  uint32_t volume_count() const { return static_cast<uint32_t>(volumes_.size()); }
+  Volume& volume(uint32_t number = 0) { return *volumes_[number]; }
+  // One counter, summed over the store and its volumes.
+  uint64_t total(Counters::Count Counters::* counter) const;
   bool closed() const { return closed_.load(std::memory_order_acquire); }
 
  private:
-  explicit Store(const StoreOptions& options);
-  Status start_device(const StoreOptions& options);
-  ReaderContext reader_context();
+  Store(const StoreOptions& options, ByteCount buffers);
+  Status start_volumes(const StoreOptions& options);
+  ReaderContext reader_context(uint32_t volume);
+  const HashKey& hash_key(uint32_t volume) const {
+    return volumes_.empty() ? hash_key_ : volumes_[volume]->hash_key();
+  }
   static void relieve_fills(void* self);
   // Whether the store still holds this version under its key, as far as memory and index tell.
   bool is_current_locked(const MemoryRecord& record);
+  void purge_in_locked(const KeyPlace& place, const std::string& primary_key, Sequence sequence);
   static void head_read(void* context, Status status, Ref<MemoryRecord> record, const IndexHit& hit);
   static void chunk_read(void* context, Status status, Ref<MemoryRecord> record,
                          const IndexHit& hit);
@@ -118,13 +144,11 @@ class Store : public RefCounted<Store> {
   Counters counters_;
   Ref<PagePool> pool_;
   MemoryTier tier_;
-  std::unique_ptr<Staging> staging_;
-  std::unique_ptr<Device> device_;
-  std::unique_ptr<Ring> ring_;
-  std::unique_ptr<Index> index_;
-  std::unique_ptr<Appender> appender_;
-  Superblock superblock_{};
-  HashKey hash_key_{};
+  std::vector<std::unique_ptr<Volume>> volumes_;  // the same from open to the end
+  std::vector<uint32_t> weights_;                 // of the volumes, by their size
+  std::vector<LeftOutVolume> left_out_;
+  std::unique_ptr<Staging> outside_;              // to an outside tier; never beside volumes
+  HashKey hash_key_{};                            // without volumes
   std::atomic<Sequence> birth_{1};
   std::atomic<uint64_t> incarnation_{1};
   std::atomic<bool> closed_{false};

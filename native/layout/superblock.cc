@@ -8,12 +8,12 @@
 //     16   16   uuid                             124    4   feature_compatible
 //     32   16   hash_key                         128    4   feature_read_only
 //     48    8   device_size                      132    4   feature_incompatible
-//     56    8   segment_size                     136    .   zero
-//     64    8   segments_offset                 4088    4   copy number (outside the checksum)
-//     72    4   segment_count                   4092    4   CRC32C of bytes 0 .. 4087
-//     76    4   zero
-//     80    8   zero
-//     88    8   superblock_sequence
+//     56    8   segment_size                     136    8   group_generation
+//     64    8   segments_offset                  144    8   group_id
+//     72    4   segment_count                    152    8   minimum_birth
+//     76    4   zero                             160    .   zero
+//     80    8   zero                            4088    4   copy number (outside the checksum)
+//     88    8   superblock_sequence             4092    4   CRC32C of bytes 0 .. 4087
 #include "layout/superblock.h"
 
 #include <algorithm>
@@ -29,7 +29,7 @@ namespace {
 constexpr uint64_t kMagic = 0x454341524c4c494d;  // "MILLRACE"
 constexpr uint32_t kStateClean = 1;
 constexpr uint32_t kStateLazyZero = 2;
-constexpr size_t kFieldsEnd = 136;
+constexpr size_t kFieldsEnd = 160;
 constexpr size_t kCopyOffset = 4088;
 constexpr size_t kChecksumOffset = 4092;
 constexpr char kIdentification[] = "millrace cache store; see ON-DISK-FORMAT.md; uuid ";
@@ -80,6 +80,9 @@ void encode_superblock(const Superblock& superblock, uint32_t copy, MutableBytes
   store_le<uint32_t>(out, 124, superblock.feature_compatible);
   store_le<uint32_t>(out, 128, superblock.feature_read_only);
   store_le<uint32_t>(out, 132, superblock.feature_incompatible);
+  store_le<uint64_t>(out, 136, superblock.group_generation);
+  store_le<uint64_t>(out, 144, superblock.group_id);
+  store_le<uint64_t>(out, 152, superblock.minimum_birth);
   store_le<uint32_t>(out, kCopyOffset, copy);
   store_le<uint32_t>(out, kChecksumOffset, crc32c(out.first(kCopyOffset)));
 }
@@ -115,6 +118,9 @@ Result<Superblock> decode_superblock(Bytes bytes) {
   superblock.feature_compatible = load_le<uint32_t>(bytes, 124);
   superblock.feature_read_only = load_le<uint32_t>(bytes, 128);
   superblock.feature_incompatible = load_le<uint32_t>(bytes, 132);
+  superblock.group_generation = load_le<uint64_t>(bytes, 136);
+  superblock.group_id = load_le<uint64_t>(bytes, 144);
+  superblock.minimum_birth = load_le<uint64_t>(bytes, 152);
   if (superblock.feature_incompatible == kFeatureFormatting) {
     return Status(Code::corrupt, "the format of this store was interrupted; format it again");
   }

@@ -29,6 +29,9 @@ struct Superblock {
   uint64_t superblock_sequence = 0; // raised by every superblock write; the highest valid copy wins
   uint64_t next_incarnation = 1;    // upper bound given out so far; raised in steps at open
   Sequence birth_sequence = 1;      // lower bound for new births after this open
+  Sequence minimum_birth = 0;       // records of earlier births count as not there
+  uint64_t group_generation = 0;    // of the set of volumes that was open last; raised at each start
+  uint64_t group_id = 0;            // random name of that set
   bool clean = true;                // set by a clean close, cleared at open
   bool lazy_zero = false;           // segments were not zeroed at format; the appender zeroes ahead
   uint64_t created_ms = 0;          // Unix time in ms

@@ -209,7 +209,7 @@ TEST_CASE(
   FillBench bench(true, 0, 96 * kMiB);
   const Ref<Fill> fill = bench.begin(true, 20 * kMiB, kHeadStrongValidator);
   REQUIRE(bench.append_to(*fill, 20 * kMiB) == FillPause::disk);
-  CHECK(bench.store->disk_backlogged());
+  CHECK(bench.store->disk_backlogged(0));
   const ByteCount at = fill->produced();
   Fill::Follower* hungry = fill->follow(at, notice(bench.sink, 1));
   CHECK(poll(*fill, hungry) == FollowerPoll::wait);

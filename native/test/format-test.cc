@@ -66,7 +66,7 @@ TEST_CASE("format: an empty device becomes an empty store") {
     device.snapshot().read(0, sector);
     CHECK(is_identification(sector));
     TestStore store(device.snapshot());
-    CHECK(store->superblock().uuid == outcome.report.superblock.uuid);
+    CHECK(store->volume().superblock().uuid == outcome.report.superblock.uuid);
     put(*store.store, "k", bytes_of("hello"));
     store.settle();
     CHECK(find(*store.store, "k").found == Found::hit);
@@ -119,7 +119,7 @@ TEST_CASE("format: a store is overwritten with force only, and then nothing of i
   CHECK(device.writes() == 0);
   REQUIRE(format(device, false, true).status.ok());
   TestStore store(device.snapshot());
-  CHECK(store->counters().recovered_records.load() == 0);
+  CHECK(store->total(&Counters::recovered_records) == 0);
   CHECK(find(*store.store, "k").found == Found::miss);
 }
 
@@ -157,7 +157,7 @@ TEST_CASE("format: interrupted at any write it leaves the old store, the new one
     FaultDevice device((DiskImage(kDiskSize)));
     REQUIRE(format(device).status.ok());
     TestStore store(device.snapshot());
-    old_uuid = store->superblock().uuid;
+    old_uuid = store->volume().superblock().uuid;
     put(*store.store, "k", bytes_of("old"));
     store->close();
     disk = store.device->snapshot();

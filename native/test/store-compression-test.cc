@@ -67,7 +67,7 @@ void check_all(Store& store) {
       REQUIRE(same_bytes(got, contents_for(contents, size)));
     }
   }
-  REQUIRE(store.counters().corrupt_records.load() == 0);
+  REQUIRE(store.total(&Counters::corrupt_records) == 0);
 }
 
 TestStore compressing(const DiskImage& disk) { return TestStore(disk, 0, 64 * kMiB, true); }
@@ -127,7 +127,7 @@ TEST_CASE("compression: every size and kind comes back from buffers, device and 
     store.settle();
     check_all(*store.store);
     store.flush();
-    const Counters& counters = store->counters();
+    const Counters& counters = store->volume().counters();
     CHECK(counters.stored_bytes.load() < counters.admitted_bytes.load() * 7 / 10);
     CHECK(counters.lz4_bytes_after.load() < counters.lz4_bytes_before.load() / 2);
     CHECK(counters.admitted_bytes.load() - counters.stored_bytes.load() ==
@@ -156,7 +156,7 @@ TEST_CASE("compression: without the option, or for a body that may not be, nothi
       put(*store.store, "k" + std::to_string(size), text_for(1, size), options);
     }
     store.flush();
-    const Counters& counters = store->counters();
+    const Counters& counters = store->volume().counters();
     CHECK(counters.stored_bytes.load() == counters.admitted_bytes.load());
     CHECK(counters.lz4_blocks.load() == 0);
     CHECK(counters.lz4_skipped_by_type.load() == (compress ? 1 + 1 + 46 : 0));
@@ -170,7 +170,7 @@ TEST_CASE("compression: an object that does not shrink is sampled once, not in e
   std::copy(text.begin(), text.end(), body.begin() + 3 * kMiB);
   put(*store.store, "noise first", body);
   store.flush();
-  const Counters& counters = store->counters();
+  const Counters& counters = store->volume().counters();
   CHECK(counters.lz4_blocks.load() == 0);
   CHECK(counters.lz4_skipped_by_sample.load() == 5 * kPagesPerChunk);
   // The same chunk of text in an object that began well.
@@ -205,19 +205,19 @@ TEST_CASE("compression: ranges read and decompress only their blocks") {
     REQUIRE(lookup.found == Found::hit);
     const RecordHeader& header = lookup.record->header;
     Random random(seed);
-    const uint64_t start = store->counters().device_read_bytes.load();
+    const uint64_t start = store->total(&Counters::device_read_bytes);
     for (uint32_t round = 0; round < 300; round++) {
       const ByteOffset offset = random.below(size);
       const ByteCount length = 1 + random.below(std::min<ByteCount>(size - offset, 300000));
-      const uint64_t before = store->counters().device_read_bytes.load();
+      const uint64_t before = store->total(&Counters::device_read_bytes);
       std::vector<uint8_t> got;
       REQUIRE(read_body(*store.store, header.hash, header.incarnation, size, offset, length, &got));
       REQUIRE(same_bytes(got, Bytes(body).subspan(offset, length)));
-      const uint64_t bytes = store->counters().device_read_bytes.load() - before;
+      const uint64_t bytes = store->total(&Counters::device_read_bytes) - before;
       REQUIRE(bytes <= length + 2 * (2 * kPageSize + 3 * kBlockAlignment));
     }
-    read_bytes[compress ? 1 : 0] = store->counters().device_read_bytes.load() - start;
-    CHECK(store->counters().corrupt_records.load() == 0);
+    read_bytes[compress ? 1 : 0] = store->total(&Counters::device_read_bytes) - start;
+    CHECK(store->total(&Counters::corrupt_records) == 0);
   }
   CHECK(read_bytes[1] < read_bytes[0] * 8 / 10);
 }
@@ -239,7 +239,7 @@ TEST_CASE("compression: a refreshed head keeps the body compressed and right") {
   head.fields = "X: new\r\n";
   REQUIRE(store->refresh(lookup.record, make_head(head)).ok());
   store.flush();
-  CHECK(store->counters().lz4_blocks.load() == 4);
+  CHECK(store->total(&Counters::lz4_blocks) == 4);
   std::vector<uint8_t> got;
   REQUIRE(body_of(*store.store, find(*store.store, "k").record, &got));
   CHECK(same_bytes(got, body));
@@ -279,7 +279,7 @@ TEST_CASE("compression: damage on the device is a miss, never a wrong byte") {
     store->close();
     disk = store.device->snapshot();
   }
-  const ByteOffset segment = TestStore(disk)->ring()->geometry().segment_offset(0);
+  const ByteOffset segment = TestStore(disk)->volume().ring().geometry().segment_offset(0);
   uint32_t misses = 0;
   for (uint32_t round = 0; round < 200; round++) {
     TestStore store(disk);

@@ -12,9 +12,9 @@ TEST_CASE("store faults: a read error is a miss and the record stays for a later
   const Lookup lookup = find(*store.store, key_for(0));
   CHECK(lookup.found == Found::miss);
   CHECK(lookup.status.code() == Code::io);
-  CHECK(store->counters().read_errors.load() == 1);
+  CHECK(store->total(&Counters::read_errors) == 1);
   CHECK(is_right_or_miss(*store.store, key_for(0), body_for("f", 0, 100000)));
-  CHECK(store->counters().corrupt_records.load() == 0);
+  CHECK(store->total(&Counters::corrupt_records) == 0);
 }
 
 TEST_CASE("store faults: a read error inside a chunked body is a miss of that chunk") {
@@ -24,7 +24,7 @@ TEST_CASE("store faults: a read error inside a chunked body is a miss of that ch
   store.device->fail_reads(2, 1);
   std::vector<uint8_t> got;
   CHECK(!body_of(*store.store, lookup.record, &got));
-  CHECK(store->counters().read_errors.load() == 1);
+  CHECK(store->total(&Counters::read_errors) == 1);
   CHECK(is_right_or_miss(*store.store, key_for(0), body_for("f", 0, 3 * kMiB)));
 }
 
@@ -44,8 +44,8 @@ TEST_CASE("store faults: a flipped bit anywhere in a record is a miss and counte
     store.device->flip_on_read(at, static_cast<uint8_t>(1 << random.below(8)));
     INFO("offset in the record ", at - record_at);
     CHECK(!is_right_or_miss(*store.store, key_for(0), body_for("f", 0, size)));
-    CHECK(store->counters().corrupt_records.load() == 1);
-    CHECK(store->index()->records() == 0);
+    CHECK(store->total(&Counters::corrupt_records) == 1);
+    CHECK(store->volume().index().records() == 0);
   }
   TestStore store(disk);
   CHECK(is_right_or_miss(*store.store, key_for(0), body_for("f", 0, size)));
@@ -84,14 +84,14 @@ TEST_CASE("store faults: what was read from memory is still verified when it com
     put(*store.store, key_for(0), body);
     store.settle();
     REQUIRE(is_right_or_miss(*store.store, key_for(0), body));
-    CHECK(store->counters().device_reads.load() == 0);
+    CHECK(store->total(&Counters::device_reads) == 0);
     for (uint64_t i = 1; i <= 20; i++) put(*store.store, key_for(i), body_for("f", i, 900000));
     store.flush();
     const Geometry geometry = geometry_of(kDiskSize).value();
     store.device->flip_on_disk(geometry.segment_offset(0) + 50000, 1);
     CHECK(!is_right_or_miss(*store.store, key_for(0), body));
-    CHECK(store->counters().device_reads.load() > 0);
-    CHECK(store->counters().corrupt_records.load() == 1);
+    CHECK(store->total(&Counters::device_reads) > 0);
+    CHECK(store->total(&Counters::corrupt_records) == 1);
   }
 }
 
@@ -99,23 +99,23 @@ TEST_CASE("store faults: five write errors in a row turn writes off, reads go on
   TestStore store(disk_with(3, 100000));
   store.device->fail_writes(1, 1000000);
   uint64_t offered = 0;
-  for (uint64_t i = 100; !store->appender()->writes_off() && i < 200; i++) {
+  for (uint64_t i = 100; !store->volume().appender().writes_off() && i < 200; i++) {
     put(*store.store, key_for(i), body_for("f", i, 900000));
     offered++;
     store.settle();
   }
-  CHECK(store->appender()->writes_off());
-  CHECK(store->counters().write_errors.load() >= Appender::kErrorsUntilOff);
-  const uint64_t dropped = store->counters().writes_dropped.load();
+  CHECK(store->volume().appender().writes_off());
+  CHECK(store->total(&Counters::write_errors) >= Appender::kErrorsUntilOff);
+  const uint64_t dropped = store->total(&Counters::writes_dropped);
   put(*store.store, key_for(999), body_for("f", 999, 1000));
-  CHECK(store->counters().writes_dropped.load() == dropped + 1);
+  CHECK(store->total(&Counters::writes_dropped) == dropped + 1);
   for (uint64_t i = 0; i < 3; i++) {
     CHECK(is_right_or_miss(*store.store, key_for(i), body_for("f", i, 100000)));
   }
   for (uint64_t i = 100; i < 100 + offered; i++) {
     is_right_or_miss(*store.store, key_for(i), body_for("f", i, 900000));
   }
-  CHECK(store->counters().corrupt_records.load() == 0);
+  CHECK(store->total(&Counters::corrupt_records) == 0);
   store->close();
   // Nothing of it was written, so the old content is all there.
   TestStore reopened(store.device->snapshot());
@@ -133,9 +133,9 @@ TEST_CASE("store faults: a single write error costs the records of that write an
       store.settle();
     }
     INFO("failing write ", failing);
-    CHECK(!store->appender()->writes_off());
+    CHECK(!store->volume().appender().writes_off());
     store->close();
-    CHECK(store->counters().write_errors.load() == 1);
+    CHECK(store->total(&Counters::write_errors) == 1);
     TestStore reopened(store.device->snapshot());
     uint32_t found = 0;
     for (uint64_t i = 0; i < 12; i++) {

@@ -21,7 +21,7 @@ TEST_CASE("store pressure: held writes drop what does not fit and block nobody")
     }
     REQUIRE(fill->finish().ok());
   }
-  CHECK(store->counters().writes_dropped.load() > 0);
+  CHECK(store->total(&Counters::writes_dropped) > 0);
   CHECK(store->staging()->bytes() <= 8 * kMiB);
   CHECK(is_right_or_miss(*store.store, key_for(0), body));
   store.device->hold_writes(false);
@@ -40,7 +40,7 @@ TEST_CASE("store pressure: a full device queue delays reads and writes and loses
     CHECK((lookup.found == Found::hit || lookup.status.code() == Code::again));
   }
   store->close();
-  CHECK(store->counters().write_errors.load() == 0);
+  CHECK(store->total(&Counters::write_errors) == 0);
   TestStore reopened(store.device->snapshot());
   for (uint64_t i = 100; i < 112; i++) {
     CHECK(is_right_or_miss(*reopened.store, key_for(i), body_for("f", i, 900000)));
@@ -81,12 +81,12 @@ TEST_CASE("store pressure: purges while the disk is behind survive a restart") {
   store.device->hold_writes(true);
   const auto sink = Ref<CountingSink>::adopt(new CountingSink());
   const auto offer = [&](const std::string& key, Bytes body) {
-    const uint64_t dropped = store->counters().writes_dropped.load();
+    const uint64_t dropped = store->total(&Counters::writes_dropped);
     const Ref<Fill> fill = store->begin_fill(key, notice(sink, 0));
     REQUIRE(fill->begin(FillHead{key, make_head(), body.size(), true}).ok());
     REQUIRE(fill->append(body).accepted == body.size());
     REQUIRE(fill->finish().ok());
-    return store->counters().writes_dropped.load() == dropped;
+    return store->total(&Counters::writes_dropped) == dropped;
   };
   // Far more than the open segment and the queue hold: the appender ends up waiting to seal it.
   const std::vector<uint8_t> body = body_for("f", 0, 1000000);

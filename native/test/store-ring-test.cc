@@ -49,7 +49,8 @@ TEST_CASE("store ring: after three laps the last of it is there and the first is
   uint64_t kept_from = 0;
   {
     TestStore store(formatted_disk());
-    REQUIRE(store->ring()->segment_count() * store->ring()->geometry().segment_size == kRingSize);
+    const Geometry& geometry = store->volume().ring().geometry();
+    REQUIRE(geometry.segment_count * geometry.segment_size == kRingSize);
     ByteCount written = 0;
     for (; written < 3 * kRingSize; end++) {
       write_objects(store, end, end + 1);
@@ -62,9 +63,9 @@ TEST_CASE("store ring: after three laps the last of it is there and the first is
     const uint64_t gone_before = kept_from / 2;
     CHECK(count_found(*store.store, 0, gone_before) == 0);
     CHECK(count_found(*store.store, kept_from, end) == end - kept_from);
-    CHECK(store->counters().segments_reclaimed.load() > 2 * 40);
-    CHECK(store->counters().segments_skipped.load() == 0);
-    CHECK(store->counters().corrupt_records.load() == 0);
+    CHECK(store->total(&Counters::segments_reclaimed) > 2 * 40);
+    CHECK(store->total(&Counters::segments_skipped) == 0);
+    CHECK(store->total(&Counters::corrupt_records) == 0);
     disk = store.device->snapshot();
     store->close();
     TestStore clean(store.device->snapshot());
@@ -81,7 +82,7 @@ TEST_CASE("store ring: a segment that is being read is not overwritten") {
   uint64_t end = 0;
   {
     TestStore store(formatted_disk());
-    while (store->ring()->state(44) == SegmentState::free) {
+    while (store->volume().ring().state(44) == SegmentState::free) {
       write_objects(store, end, end + 1);
       end++;
     }
@@ -96,22 +97,22 @@ TEST_CASE("store ring: a segment that is being read is not overwritten") {
       lookup = find(*store.store, key_for(1));
       return;
     }
-    wait_until([&] { return store->ring()->pins(0) == 1; });
-    for (uint64_t i = end; store->ring()->state(0) == SegmentState::sealed; i++) {
+    wait_until([&] { return store->volume().ring().pins(0) == 1; });
+    for (uint64_t i = end; store->volume().ring().state(0) == SegmentState::sealed; i++) {
       // Heeding the disk's backlog would wait for the reclaim that this test holds up.
       PutOptions options;
       options.heeds_pause = false;
       put(*store.store, key_for(i), body_for("r", i, size_for(i)), options);
     }
-    CHECK(store->ring()->pins(0) == 1);
+    CHECK(store->volume().ring().pins(0) == 1);
     store.device->hold_reads(false);
   });
   REQUIRE(lookup.found == Found::hit);
   std::vector<uint8_t> got;
   REQUIRE(lookup.record->header.kind == RecordKind::single);
   CHECK(joined(lookup.record->body) == body_for("r", 1, size_for(1)));
-  wait_until([&] { return store->ring()->state(0) == SegmentState::open; });
-  CHECK(store->counters().segments_skipped.load() == 0);
+  wait_until([&] { return store->volume().ring().state(0) == SegmentState::open; });
+  CHECK(store->total(&Counters::segments_skipped) == 0);
 }
 
 TEST_CASE("store ring: lazily zeroed disks and other block sizes work the same") {
@@ -157,7 +158,7 @@ TEST_CASE("store ring: a forged footer cannot stop the start") {
   encode_footer(footer, bytes);
   disk.write(geometry.segment_offset(2) + geometry.segment_size - bytes.size(), bytes);
   TestStore store(disk);
-  CHECK(store->counters().recovered_segments.load() == 1);
+  CHECK(store->total(&Counters::recovered_segments) == 1);
   write_objects(store, 0, 3);
   CHECK(count_found(*store.store, 0, 3) == 3);
 }

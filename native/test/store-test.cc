@@ -45,14 +45,14 @@ TEST_CASE("store: every size comes back from the buffers, after a clean close an
     disk = store.device->snapshot();
   }
   TestStore store(disk);
-  CHECK(store->counters().recovered_records.load() > 25);
+  CHECK(store->total(&Counters::recovered_records) > 25);
   for (uint32_t round = 0; round < 2; round++) {
     for (const size_t size : kSizes) {
       check_object(*store.store, key_for(size), body_for("s", size, size));
     }
   }
-  CHECK(store->counters().corrupt_records.load() == 0);
-  CHECK(store->counters().disk_hits.load() == 2 * std::size(kSizes));
+  CHECK(store->total(&Counters::corrupt_records) == 0);
+  CHECK(store->total(&Counters::disk_hits) == 2 * std::size(kSizes));
 }
 
 TEST_CASE("store: a body of nearly a chunk with a large head comes back from the device") {
@@ -93,11 +93,11 @@ TEST_CASE("store: ranges of a body cost only their blocks") {
   for (uint32_t round = 0; round < 150; round++) {
     const ByteOffset offset = random.below(size);
     const ByteCount length = 1 + random.below(std::min<ByteCount>(size - offset, 300000));
-    const uint64_t before = store->counters().device_read_bytes.load();
+    const uint64_t before = store->total(&Counters::device_read_bytes);
     std::vector<uint8_t> got;
     REQUIRE(read_body(*store.store, header.hash, header.incarnation, size, offset, length, &got));
     REQUIRE(same_bytes(got, Bytes(body).subspan(offset, length)));
-    const uint64_t bytes = store->counters().device_read_bytes.load() - before;
+    const uint64_t bytes = store->total(&Counters::device_read_bytes) - before;
     REQUIRE(bytes <= length + 2 * (2 * kPageSize + 3 * kBlockAlignment));
   }
   std::vector<uint8_t> got;
@@ -185,8 +185,8 @@ TEST_CASE("store: a purge of nothing writes nothing") {
   TestStore store(formatted_disk());
   for (uint32_t i = 0; i < 100; i++) store->purge_key("random" + std::to_string(i));
   store.settle();
-  CHECK(store->counters().records_appended.load() == 0);
-  CHECK(store->counters().purges.load() == 100);
+  CHECK(store->total(&Counters::records_appended) == 0);
+  CHECK(store->total(&Counters::purges) == 100);
 }
 
 TEST_CASE("store: a refreshed head keeps the body, also after a restart") {

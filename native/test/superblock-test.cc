@@ -20,6 +20,9 @@ Superblock sample() {
   superblock.superblock_sequence = 77;
   superblock.next_incarnation = uint64_t{5} << 32;
   superblock.birth_sequence = 123456789;
+  superblock.minimum_birth = 12345;
+  superblock.group_generation = 9;
+  superblock.group_id = 0x1122334455667788;
   superblock.clean = false;
   superblock.lazy_zero = true;
   superblock.created_ms = 1700000000000;
@@ -32,7 +35,9 @@ bool same(const Superblock& a, const Superblock& b) {
          a.hash_key == b.hash_key && a.block_size == b.block_size && a.geometry == b.geometry &&
          a.superblock_sequence == b.superblock_sequence &&
          a.next_incarnation == b.next_incarnation && a.birth_sequence == b.birth_sequence &&
-         a.clean == b.clean && a.lazy_zero == b.lazy_zero && a.created_ms == b.created_ms &&
+         a.minimum_birth == b.minimum_birth && a.group_generation == b.group_generation &&
+         a.group_id == b.group_id && a.clean == b.clean && a.lazy_zero == b.lazy_zero &&
+         a.created_ms == b.created_ms &&
          a.feature_compatible == b.feature_compatible &&
          a.feature_read_only == b.feature_read_only &&
          a.feature_incompatible == b.feature_incompatible;
@@ -114,7 +119,7 @@ TEST_CASE("superblock: a valid checksum does not excuse impossible values") {
       {96, 0, Code::corrupt},
       {104, 0, Code::corrupt},
       {120, 0x10, Code::corrupt},  // unknown state
-      {136, 1, Code::corrupt},     // padding
+      {160, 1, Code::corrupt},     // padding
       {4080, 1, Code::corrupt},
   };
   for (const Forgery& forgery : forgeries) {

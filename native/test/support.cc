@@ -105,8 +105,9 @@ void TestStore::settle() {
 
 void TestStore::flush() {
   settle();
-  const Counters& counters = store->counters();
-  wait_until([&] { return counters.records_flushed.load() == counters.records_appended.load(); });
+  wait_until([&] {
+    return store->total(&Counters::records_flushed) == store->total(&Counters::records_appended);
+  });
 }
 
 namespace {
@@ -138,7 +139,7 @@ void await(Answer* answer) {
 Lookup find(Store& store, const std::string& key, Sequence minimum_birth) {
   Lookup lookup;
   Answer answer;
-  lookup.found = store.find(key, minimum_birth, &lookup.record, &answered, &answer);
+  lookup.found = store.find(store.place_of(key), key, minimum_birth, &lookup.record, &answered, &answer);
   if (lookup.found != Found::pending) return lookup;
   await(&answer);
   lookup.status = answer.status;
@@ -158,7 +159,7 @@ bool read_body(Store& store, const KeyHash& hash, uint64_t incarnation, uint64_t
   while (length > 0) {
     std::vector<PageSpan> spans;
     Answer answer;
-    const Store::BodyRange range{hash, incarnation, object_length, offset, length};
+    const Store::BodyRange range{0, hash, incarnation, object_length, offset, length};
     const Found found = store.read_chunk(range, &spans, &answered, &answer);
     if (found == Found::miss) return false;
     std::vector<uint8_t> part;

@@ -71,7 +71,7 @@ test('block device: objects survive a close, read and written with O_DIRECT', as
   const bodies = [100, 70_000, 1_048_576, 3_500_001].map((length) => randomBytes(length));
   let store = await openRaw(loop.path);
   t.true(flagsOn(loop.path).some((flags) => (flags & directIoFlag) !== 0));
-  t.is(store.stats().directIo, true);
+  t.is(store.stats().volumes?.[0]?.directIo, true);
   for (const [number, body] of bodies.entries()) await putObject(store, `http://t/${number}`, body);
   await store.close();
   store = await openRaw(loop.path);

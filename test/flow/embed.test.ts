@@ -2,7 +2,7 @@
 // MillraceErrors, and everything given back by close().
 
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -92,7 +92,7 @@ test('createProxy: makes a missing file, and says where the size is not the one 
   const proxy = await createProxy(options('256MiB', true), { log: first.log });
   t.true(existsSync(path));
   t.true(first.lines.some(({ message }) => message === 'made the store'));
-  t.is(proxy.stats().store?.device, path);
+  t.is(proxy.stats().store?.volumes?.[0]?.device, path);
   await proxy.close(0);
   const second = recorder();
   const again = await createProxy(options('1GiB', true), { log: second.log });
@@ -115,6 +115,61 @@ test('createProxy: a start that fails half way gives everything back', async (t)
   const failed = await t.throwsAsync(createProxy(options), { instanceOf: ConfigError });
   t.is(failed?.code, 'ERR_MILLRACE_LISTEN_FAILED');
   const proxy = await createProxy({ ...options, admin: {} });
-  t.is(proxy.stats().store?.device, path, 'the device is free again');
+  t.is(proxy.stats().store?.volumes?.[0]?.device, path, 'the device is free again');
   await proxy.close(0);
+});
+
+const mib = 2 ** 20;
+
+test('createProxy: two devices share the objects; without one its share is asked for again', async (t) => {
+  const origin = await originOf(t);
+  const folder = temporaryFolder(t);
+  const disks = ['one.disk', 'two.disk'].map((name) => ({
+    device_path: join(folder, name),
+    total_size: 256 * mib,
+    create: true,
+  }));
+  const start = async (raw: ConfigInput['raw_disk_cache'], log = recorder()) => {
+    const proxy = await createProxy(
+      {
+        listen: '127.0.0.1:0',
+        upstreams: { hub: { origins: `http://127.0.0.1:${origin.port}` } },
+        // Without the port, which is another one at each start.
+        routes: [{ upstream: 'hub', cache: { key: { host: 'cache.test' } } }],
+        raw_disk_cache: raw,
+      },
+      { log: log.log },
+    );
+    t.teardown(() => proxy.close(0));
+    let hits = 0;
+    for (let number = 0; number < 64; number += 1) {
+      const answer = await fetch(`${proxy.addresses[0]}/${number}`);
+      await answer.text();
+      if (answer.headers.get('x-cache') === 'HIT') hits += 1;
+    }
+    const { volumes, leftOut } = proxy.stats().store ?? {};
+    await proxy.close(0);
+    return { hits, volumes, leftOut, lines: log.lines };
+  };
+  t.is((await start(disks)).hits, 0);
+  const both = await start(disks);
+  t.is(both.hits, 64);
+  t.deepEqual(
+    both.volumes?.map(({ device }) => device),
+    disks.map(({ device_path: path }) => path),
+  );
+  for (const { recoveredRecords } of both.volumes ?? []) t.true(Number(recoveredRecords) > 8);
+
+  const [first, second] = disks.map((disk) => ({ ...disk, create: false }));
+  renameSync(first!.device_path, `${first!.device_path}.away`);
+  const alone = await start([first!, second!]);
+  t.true(alone.hits > 8 && alone.hits < 56, `${alone.hits} hits`);
+  t.like(alone.leftOut?.[0], { device: first!.device_path });
+  const told = alone.lines.find(({ level }) => level === 'error');
+  t.regex(told?.message ?? '', /one\.disk is left out: .*; its share of the keys/);
+
+  // Back again it counts as empty: it has missed what was purged meanwhile.
+  renameSync(`${first!.device_path}.away`, first!.device_path);
+  const again = await start([first!, second!]);
+  t.true(again.hits > 8 && again.hits < 56, `${again.hits} hits`);
 });

@@ -6,7 +6,7 @@ import { createServer, get, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { type ConfigInput, createProxy } from '../../ts/index.js';
+import { type ConfigInput, createProxy, type StoreStats } from '../../ts/index.js';
 import { temporaryFolder } from '../support/command.js';
 
 const mib = 1024 * 1024;
@@ -31,7 +31,7 @@ interface Bench {
 
 interface Proxy {
   ask(target: string, headers?: Record<string, string>, method?: string): Promise<Seen>;
-  stats(): Record<string, number | string | boolean>;
+  stats(): StoreStats;
   close(): Promise<void>;
 }
 
@@ -118,7 +118,7 @@ async function bench(t: ExecutionContext): Promise<Bench> {
   return { origin, asked, disk, start };
 }
 
-async function flushed(proxy: Proxy): Promise<Record<string, number | string | boolean>> {
+async function flushed(proxy: Proxy): Promise<StoreStats> {
   for (let poll = 0; poll < pollsMax; poll += 1) {
     const stats = proxy.stats();
     if (stats.stagedBytes === 0 && stats.recordsAppended === stats.recordsFlushed) return stats;
@@ -157,12 +157,13 @@ test('io_backend: decides who reads and writes the device', async (t) => {
   const base = { device_path: disk, total_size: 256 * mib, create: true };
   const threads = await start({ raw_disk_cache: { ...base, io_backend: 'threads' } });
   await threads.ask('/len/70000');
-  t.is(threads.stats().ioBackend, 'threads');
+  const volumeOf = (proxy: Proxy) => proxy.stats().volumes![0]!;
+  t.is(volumeOf(threads).ioBackend, 'threads');
   // Nothing was refused: nobody asked.
-  t.is(threads.stats().ioUringRefusal, '');
+  t.is(volumeOf(threads).ioUringRefusal, '');
   await threads.close();
   const auto = await start({ raw_disk_cache: { ...base, io_backend: 'auto' } });
-  const { ioBackend, ioUringRefusal } = auto.stats();
+  const { ioBackend, ioUringRefusal } = volumeOf(auto);
   t.is(ioBackend === 'io_uring', ioUringRefusal === '');
   await auto.close();
   if (ioBackend === 'threads') {
@@ -174,7 +175,7 @@ test('io_backend: decides who reads and writes the device', async (t) => {
     return;
   }
   const ring = await start({ raw_disk_cache: { ...base, io_backend: 'io_uring' } });
-  t.is(ring.stats().ioBackend, 'io_uring');
+  t.is(volumeOf(ring).ioBackend, 'io_uring');
   // What threads wrote, read by the ring.
   t.is((await ring.ask('/len/70000')).body.length, 70_000);
   t.is(ring.stats().diskHits, 1);
@@ -306,7 +307,7 @@ test('enable_l2_cache: without it a restart forgets and no device is opened', as
     const proxy = await start({ enable_l2_cache: false });
     t.is((await proxy.ask('/len/1000')).cache, 'MISS');
     t.is((await proxy.ask('/len/1000')).cache, 'HIT');
-    t.is(proxy.stats().device, undefined);
+    t.is(proxy.stats().volumes, undefined);
     await proxy.close();
   }
   t.is(asked.length, 2);

@@ -129,7 +129,7 @@ async function stop({ proxy, store }: Running): Promise<void> {
 type Disk = StoreOptions['disk'];
 
 function pathOf(disk: Exclude<Disk, { kind: 'none' }>): string {
-  return disk.kind === 'raw' ? disk.path : disk.directory;
+  return disk.kind === 'raw' ? disk.devices[0]!.path : disk.directory;
 }
 
 /** Null: no store at all. */
@@ -147,7 +147,7 @@ async function prepareDisk(options: ProxyOptions, directory: string): Promise<Di
     zeroFill: false,
     overwriteStore: false,
   });
-  return { kind: 'raw', path, useDirectIo: true };
+  return { kind: 'raw', devices: [{ path, useDirectIo: true }] };
 }
 
 function configFor(options: ProxyOptions, address: string, disk: Disk | null): Config {

@@ -42,7 +42,7 @@ export function openRaw(path: string): Promise<CacheStore> {
     memoryLimit: 64 * mib,
     l1Budget: 16 * mib,
     indexMemoryLimit: 8 * mib,
-    disk: { kind: 'raw', path, useDirectIo: true },
+    disk: { kind: 'raw', devices: [{ path, useDirectIo: true }] },
     followerGraceMs: 1000,
     poisonPages: true,
   });

@@ -42,7 +42,7 @@ const catchAll: RouteConfig = {
 };
 
 export function buildConfig(settings: Settings): Config {
-  const { upstream_address: address, admin, raw_disk_cache: disk, timeouts } = settings;
+  const { upstream_address: address, admin, timeouts } = settings;
   const upstreams = new Map<string, UpstreamConfig>(
     Object.entries(settings.upstreams).map(([name, { origins }]) => [
       name,
@@ -68,7 +68,7 @@ export function buildConfig(settings: Settings): Config {
     l2Backend: settings.l2_backend,
     l2CacheDir: settings.l2_cache_dir ?? null,
     l2TotalSizeBytes: settings.l2_total_size,
-    rawDiskCache: {
+    rawDiskCache: settings.raw_disk_cache.map((disk) => ({
       devicePath: disk.device_path ?? null,
       totalSizeBytes: disk.total_size ?? null,
       blockSizeBytes: disk.block_size,
@@ -76,7 +76,7 @@ export function buildConfig(settings: Settings): Config {
       enableCompression: disk.enable_compression,
       create: disk.create,
       ioBackend: disk.io_backend,
-    },
+    })),
     timeouts: {
       connectMs: timeouts.connect,
       headMs: timeouts.head,

@@ -87,17 +87,22 @@ function allowedBy(issue: z.core.$ZodIssue): string {
   return isMap ? 'a map of keys' : issue.message;
 }
 
+/** The one value of a list that was written without brackets has no index of its own. */
+function withoutAddedSteps(path: KeyPath, root: unknown): KeyPath {
+  const written: (string | number)[] = [];
+  for (const step of path) {
+    if (typeof step !== 'number' || Array.isArray(valueAt(root, written))) written.push(step);
+  }
+  return written;
+}
+
 export function explainIssues(issues: readonly z.core.$ZodIssue[], root: unknown): Problem[] {
   return issues.flatMap((issue): Problem[] => {
-    let path = issue.path as KeyPath;
+    const path = withoutAddedSteps(issue.path as KeyPath, root);
     if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key));
     if (issue.code === 'invalid_key') {
       const allowed = issue.issues[0]?.message ?? issue.message;
       return [{ path, text: `found the key ${show(path.at(-1))}; allowed: ${allowed}` }];
-    }
-    // The one value of a list that was written without brackets has no index of its own.
-    if (typeof path.at(-1) === 'number' && !Array.isArray(valueAt(root, path.slice(0, -1)))) {
-      path = path.slice(0, -1);
     }
     const value = valueAt(root, path);
     const found = value === undefined ? 'missing' : `found ${show(value, path)}`;

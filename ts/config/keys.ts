@@ -28,6 +28,13 @@ function unwrap(schema: z.core.$ZodType): z.core.$ZodTypes {
   return known;
 }
 
+/** A list whose one value may stand for it. */
+function isOneOrList(schema: z.core.$ZodType): boolean {
+  const { def } = (schema as z.core.$ZodTypes)._zod;
+  if (def.type === 'optional' || def.type === 'prefault') return isOneOrList(def.innerType);
+  return def.type === 'pipe' && (def.in as z.core.$ZodTypes)._zod.def.type === 'transform';
+}
+
 function fallbackOf(schema: z.core.$ZodType): unknown {
   const { def } = (schema as z.core.$ZodTypes)._zod;
   return def.type === 'prefault' ? def.defaultValue : undefined;
@@ -39,7 +46,10 @@ function collect(prefix: string, shape: Shape, into: KeyFacts[]): void {
     into.push({ key, fallback: fallbackOf(schema) });
     const { def } = unwrap(schema)._zod;
     if (def.type === 'object') collect(`${key}.`, def.shape, into);
-    if (def.type === 'array') collectInside(`${key}[].`, def.element, into);
+    if (def.type === 'array') {
+      // What may be written without brackets is named without them.
+      collectInside(isOneOrList(schema) ? `${key}.` : `${key}[].`, def.element, into);
+    }
     if (def.type === 'record') collectInside(`${key}.NAME.`, def.valueType, into);
   }
 }
@@ -59,7 +69,8 @@ export function schemaKeys(): readonly KeyFacts[] {
 export function keysAt(path: KeyPath): readonly string[] {
   let schema: z.core.$ZodType = configSchema;
   for (const step of path) {
-    const { def } = unwrap(schema)._zod;
+    let { def } = unwrap(schema)._zod;
+    if (def.type === 'array' && typeof step === 'string') def = unwrap(def.element)._zod.def;
     const next =
       def.type === 'object'
         ? def.shape[step]
@@ -71,7 +82,8 @@ export function keysAt(path: KeyPath): readonly string[] {
     if (next === undefined) return [];
     schema = next;
   }
-  const { def } = unwrap(schema)._zod;
+  let { def } = unwrap(schema)._zod;
+  if (def.type === 'array') def = unwrap(def.element)._zod.def;
   return def.type === 'object' ? Object.keys(def.shape) : [];
 }
 

@@ -5,7 +5,8 @@
 import { formatPath, type KeyPath } from './keys.js';
 
 export interface LaterKey {
-  /** As schemaKeys() writes it; a last step `[1..]` stands for every item but the first. */
+  /** As schemaKeys() writes it; a last step `[1..]` stands for every item but the first. Where a list may
+   * stand for the one value, its items are meant. */
   readonly key: string;
   /** Where only some values are not in effect. */
   readonly when?: (value: unknown) => boolean;
@@ -49,7 +50,11 @@ function step(found: Found, name: string): Found[] {
     if (!Array.isArray(value)) return [];
     return value.map((item, index) => ({ path: [...path, index], value: item, suffix: '' }));
   }
-  if (Array.isArray(value)) return [];
+  if (Array.isArray(value)) {
+    return value.flatMap((item, index) =>
+      step({ path: [...path, index], value: item, suffix: '' }, name),
+    );
+  }
   return Object.entries(value)
     .filter(([key]) => name === 'NAME' || key === name)
     .map(([key, item]) => ({ path: [...path, key], value: item, suffix: '' }));

@@ -6,7 +6,7 @@ import { formatSize } from '../units.js';
 import type { Problem } from './explain.js';
 import { show, suggest } from './explain.js';
 import type { KeyPath } from './keys.js';
-import { memoryBesideL1, type Settings } from './schema.js';
+import { memoryBesideL1, memoryPerRawDisk, rawDisksMax, type Settings } from './schema.js';
 import { formatListen, type ListenAddress } from './values.js';
 
 /** The upstream that upstream_address stands for. */
@@ -63,19 +63,48 @@ const needsStore = (settings: Settings, backend: Settings['l2_backend']): boolea
 
 function deviceNamed(settings: Settings): Problem[] {
   if (!needsStore(settings, 'raw_disk')) return [];
-  const { device_path: path, create, total_size: size } = settings.raw_disk_cache;
-  const problems: Problem[] = [];
-  if (path === undefined) {
-    const text =
-      'missing; allowed: the path of a file or block device, or l2_backend: file, ' +
-      'or enable_l2_cache: false to keep everything in memory';
-    problems.push({ path: ['raw_disk_cache', 'device_path'], text });
-  }
-  if (create && size === undefined) {
-    const text = 'missing; create: true needs the size of the file to make, for example "100GiB"';
-    problems.push({ path: ['raw_disk_cache', 'total_size'], text });
-  }
-  return problems;
+  const disks = settings.raw_disk_cache;
+  return disks.flatMap(({ device_path: path, create, total_size: size }, index): Problem[] => {
+    // The one device of a map without a list has no number for its owner.
+    const at: KeyPath = disks.length === 1 ? ['raw_disk_cache'] : ['raw_disk_cache', index];
+    const problems: Problem[] = [];
+    if (path === undefined) {
+      const text =
+        'missing; allowed: the path of a file or block device, or l2_backend: file, ' +
+        'or enable_l2_cache: false to keep everything in memory';
+      problems.push({ path: [...at, 'device_path'], text });
+    } else if (disks.findIndex((disk) => disk.device_path === path) < index) {
+      const text = `found ${show(path)} twice; allowed: once`;
+      problems.push({ path: [...at, 'device_path'], text });
+    }
+    if (create && size === undefined) {
+      const text = 'missing; create: true needs the size of the file to make, for example "100GiB"';
+      problems.push({ path: [...at, 'total_size'], text });
+    }
+    return problems;
+  });
+}
+
+function devicesFit(settings: Settings): Problem[] {
+  if (!needsStore(settings, 'raw_disk')) return [];
+  const { raw_disk_cache: disks, memory_limit: limit } = settings;
+  const allowed = Math.min(rawDisksMax, Math.floor(limit / memoryPerRawDisk));
+  if (disks.length <= allowed) return [];
+  const text =
+    `found ${disks.length} devices; allowed: at most ${allowed} with memory_limit ` +
+    `${exactSize(limit)}, because each takes ${formatSize(memoryPerRawDisk)} of it; ` +
+    `no more than ${rawDisksMax} in any case`;
+  return [{ path: ['raw_disk_cache'], near: ['memory_limit'], text }];
+}
+
+function sameForAllDevices({ raw_disk_cache: disks }: Settings): Problem[] {
+  const first = disks[0]!.enable_compression;
+  const index = disks.findIndex((disk) => disk.enable_compression !== first);
+  if (index < 0) return [];
+  const text = `found ${!first}, and ${first} for the first device; allowed: the same for all`;
+  return [
+    { path: ['raw_disk_cache', index, 'enable_compression'], near: ['raw_disk_cache'], text },
+  ];
 }
 
 function directoryNamed(settings: Settings): Problem[] {
@@ -150,6 +179,11 @@ const rules: readonly Rule[] = [
   {
     reads: ['raw_disk_cache', 'enable_cache', 'enable_l2_cache', 'l2_backend'],
     check: deviceNamed,
+  },
+  { reads: ['raw_disk_cache'], check: sameForAllDevices },
+  {
+    reads: ['raw_disk_cache', 'memory_limit', 'enable_cache', 'enable_l2_cache', 'l2_backend'],
+    check: devicesFit,
   },
   {
     reads: ['l2_cache_dir', 'enable_cache', 'enable_l2_cache', 'l2_backend'],

@@ -38,6 +38,10 @@ export type LogLevel = (typeof logLevels)[number];
 export const memoryLimitMin = 96 * mib;
 /** Part of memory_limit that running fills and device I/O need beside L1. */
 export const memoryBesideL1 = 64 * mib;
+/** Aggregation buffers of one device, and as much again twice over for fills that feed it. */
+export const memoryPerRawDisk = 24 * mib;
+/** More devices than this are better served by several processes. */
+export const rawDisksMax = 16;
 /** The purge journals take 64 MiB; the rest must still be a ring. */
 export const storeSizeMin = 256 * mib;
 
@@ -140,7 +144,7 @@ export const configSchema = section({
   l2_backend: oneOf('raw_disk', 'file').prefault('raw_disk'),
   l2_cache_dir: text('the path of a directory').optional(),
   l2_total_size: size(storeSizeMin, unlimited, 100 * 1024 * mib).prefault('10GiB'),
-  raw_disk_cache: rawDiskCache.prefault({}),
+  raw_disk_cache: oneOrList(rawDiskCache).prefault({}),
   timeouts: section({
     connect: duration(1, day).prefault('5s'),
     head: duration(1, day).prefault('30s'),
@@ -212,6 +216,19 @@ export interface UpstreamConfig {
 
 export type ServedAddress = Exclude<ListenAddress, { readonly kind: 'https' }>;
 
+export interface RawDiskConfig {
+  /** Not null where the raw disk is in use. */
+  readonly devicePath: string | null;
+  /** Not null with `create`. */
+  readonly totalSizeBytes: number | null;
+  readonly blockSizeBytes: number;
+  readonly useDirectIo: boolean;
+  /** Of either disk tier; the same for all devices. */
+  readonly enableCompression: boolean;
+  readonly create: boolean;
+  readonly ioBackend: 'auto' | 'threads' | 'io_uring';
+}
+
 export interface Config {
   readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
   /** First match wins; never empty. */
@@ -228,18 +245,8 @@ export interface Config {
   /** Not null where the file backend is in use. */
   readonly l2CacheDir: string | null;
   readonly l2TotalSizeBytes: number;
-  readonly rawDiskCache: {
-    /** Not null where the raw disk is in use. */
-    readonly devicePath: string | null;
-    /** Not null with `create`. */
-    readonly totalSizeBytes: number | null;
-    readonly blockSizeBytes: number;
-    readonly useDirectIo: boolean;
-    /** Of either disk tier. */
-    readonly enableCompression: boolean;
-    readonly create: boolean;
-    readonly ioBackend: 'auto' | 'threads' | 'io_uring';
-  };
+  /** One or several devices; the keys are spread over them. */
+  readonly rawDiskCache: readonly RawDiskConfig[];
   readonly timeouts: {
     readonly connectMs: number;
     readonly headMs: number;

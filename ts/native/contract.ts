@@ -90,7 +90,33 @@ export interface NativeStore {
     skip: number,
     length: number,
   ): number;
-  stats(): Record<string, number | string | boolean>;
+  stats(): NativeStats;
+}
+
+/** Numbers of the store, and of its volumes beside them. */
+export interface NativeStats {
+  readonly volumes?: readonly NativeVolumeStats[];
+  readonly leftOut?: readonly { readonly device: string; readonly reason: string }[];
+  readonly [counter: string]: number | readonly object[] | undefined;
+}
+
+export interface NativeVolumeStats {
+  readonly device: string;
+  readonly directIo: boolean;
+  readonly directIoRefusal: string;
+  readonly ioBackend: 'threads' | 'io_uring';
+  /** Why not io_uring; empty where it is used or was not wanted. */
+  readonly ioUringRefusal: string;
+  readonly writesOff: boolean;
+  readonly [counter: string]: number | string | boolean;
+}
+
+/** One of at most 16; none: a store of memory alone, or with an outside tier. */
+export interface NativeDevice {
+  readonly path: string;
+  readonly direct: boolean;
+  /** Its place in `ioBackends`. */
+  readonly ioBackend: number;
 }
 
 /** The order is that of IoChoice in native/device/posix-device.h. */
@@ -106,10 +132,7 @@ export interface Addon {
   hold(held: boolean): void;
   openStore(
     token: number,
-    path: string,
-    direct: boolean,
-    /** Its place in `ioBackends`. */
-    ioBackend: number,
+    devices: readonly NativeDevice[],
     memoryLimit: number,
     l1Budget: number,
     indexMemoryLimit: number,
@@ -140,4 +163,6 @@ export interface NativeFailure extends Error {
   readonly status: number;
   readonly errno: number;
   readonly found?: string;
+  /** The device at fault; empty where none is. */
+  readonly path?: string;
 }

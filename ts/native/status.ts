@@ -44,5 +44,6 @@ export function translateFailure(error: unknown, message?: string): unknown {
   return new StoreError(codeOf(error.status), message ?? error.message, {
     cause: error,
     retryable: error.status === statusAgain,
+    ...(error.path === undefined || error.path === '' ? {} : { device: error.path }),
   });
 }

@@ -103,8 +103,25 @@ export interface Fill {
   close(): void;
 }
 
-export interface StoreStats {
+/** Of one device. */
+export interface VolumeStats {
+  readonly device: string;
+  readonly directIo: boolean;
+  /** Why direct I/O is off although it was asked for; empty where it is on or was not. */
+  readonly directIoRefusal: string;
+  readonly ioBackend: 'threads' | 'io_uring';
+  /** Why not io_uring; empty where it is used or was not wanted. */
+  readonly ioUringRefusal: string;
+  readonly writesOff: boolean;
   readonly [counter: string]: number | string | boolean;
+}
+
+export interface StoreStats {
+  /** With l2_backend raw_disk: the devices in use, and those that the start went on without. */
+  readonly volumes?: readonly VolumeStats[];
+  readonly leftOut?: readonly { readonly device: string; readonly reason: string }[];
+  /** Of the whole store; what volumes count is summed up here. */
+  readonly [counter: string]: number | string | readonly object[] | undefined;
 }
 
 export type Found =

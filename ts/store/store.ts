@@ -27,6 +27,14 @@ import { takeLeases } from './leases.js';
 import { attachMemoryPressure, type MemoryPressure } from './memory-pressure.js';
 import { type DiskSide, NativeObject } from './stored-object.js';
 
+/** A block device or a file that `millrace format` has made a store. */
+export interface DeviceOptions {
+  readonly path: string;
+  readonly useDirectIo: boolean;
+  /** `auto` where nothing is said; the volume's `ioBackend` in stats() tells what came of it. */
+  readonly ioBackend?: IoBackend;
+}
+
 export interface StoreOptions {
   /** Native memory in bytes: L1, fills, I/O. At least 32 MiB. */
   readonly memoryLimit: number;
@@ -35,13 +43,7 @@ export interface StoreOptions {
   readonly indexMemoryLimit: number;
   readonly disk:
     | { readonly kind: 'none' }
-    | {
-        readonly kind: 'raw';
-        readonly path: string;
-        readonly useDirectIo: boolean;
-        /** `auto` where nothing is said; `stats().ioBackend` tells what came of it. */
-        readonly ioBackend?: IoBackend;
-      }
+    | { readonly kind: 'raw'; readonly devices: readonly DeviceOptions[] }
     | { readonly kind: 'file'; readonly directory: string; readonly totalSize: number };
   /** How long a fill waits for a follower that nothing else can serve. */
   readonly followerGraceMs: number;
@@ -100,9 +102,13 @@ function openNative(
     try {
       opening = reports.addon.openStore(
         token,
-        disk.kind === 'raw' ? disk.path : '',
-        disk.kind === 'raw' && disk.useDirectIo,
-        ioBackends.indexOf((disk.kind === 'raw' ? disk.ioBackend : undefined) ?? 'auto'),
+        disk.kind === 'raw'
+          ? disk.devices.map(({ path, useDirectIo, ioBackend = 'auto' }) => ({
+              path,
+              direct: useDirectIo,
+              ioBackend: ioBackends.indexOf(ioBackend),
+            }))
+          : [],
         options.memoryLimit,
         options.l1Budget,
         options.indexMemoryLimit,
@@ -380,8 +386,11 @@ function capacityOf(native: NativeStore, options: StoreOptions): number {
     case 'file':
       return options.disk.totalSize;
     case 'raw': {
-      const { segments, segmentSize } = native.stats();
-      return Number(segments) * Number(segmentSize);
+      // Every object belongs to one device: the smallest bounds them all.
+      const sizes = (native.stats().volumes ?? []).map(
+        ({ segments, segmentSize }) => Number(segments) * Number(segmentSize),
+      );
+      return Math.min(...sizes);
     }
   }
 }

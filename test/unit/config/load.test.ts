@@ -26,15 +26,17 @@ test('config: the block of the design loads with every key', (t) => {
       ['upstream_address', 'http://origin.example.com/'],
     ],
   );
-  t.deepEqual(config.rawDiskCache, {
-    devicePath: '/var/cache/millrace.disk',
-    enableCompression: true,
-    totalSizeBytes: 107374182400,
-    blockSizeBytes: 4096,
-    useDirectIo: true,
-    create: false,
-    ioBackend: 'auto',
-  });
+  t.deepEqual(config.rawDiskCache, [
+    {
+      devicePath: '/var/cache/millrace.disk',
+      enableCompression: true,
+      totalSizeBytes: 107374182400,
+      blockSizeBytes: 4096,
+      useDirectIo: true,
+      create: false,
+      ioBackend: 'auto',
+    },
+  ]);
   t.deepEqual(config.admin.listen, { kind: 'unix', path: '/run/millrace/admin.sock' });
   t.is(config.cacheTtlMs, 3_600_000);
   t.deepEqual(config.routes[0], {
@@ -93,15 +95,17 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
     l2Backend: 'raw_disk',
     l2CacheDir: null,
     l2TotalSizeBytes: 10 * 1024 * mib,
-    rawDiskCache: {
-      devicePath: null,
-      totalSizeBytes: null,
-      blockSizeBytes: 4096,
-      useDirectIo: true,
-      create: false,
-      enableCompression: true,
-      ioBackend: 'auto',
-    },
+    rawDiskCache: [
+      {
+        devicePath: null,
+        totalSizeBytes: null,
+        blockSizeBytes: 4096,
+        useDirectIo: true,
+        create: false,
+        enableCompression: true,
+        ioBackend: 'auto',
+      },
+    ],
     timeouts: {
       connectMs: 5000,
       headMs: 30_000,
@@ -166,7 +170,7 @@ log_level: debug
   t.is(config.l2Backend, 'file');
   t.is(config.l2CacheDir, '/var/cache/m');
   t.is(config.l2TotalSizeBytes, 1e12);
-  t.like(config.rawDiskCache, {
+  t.like(config.rawDiskCache[0], {
     blockSizeBytes: 65536,
     useDirectIo: false,
     create: true,
@@ -203,7 +207,7 @@ test('config: --set wins over the file, makes sections, and the last one of a ke
       'listen=[::1]:8081',
     ],
   });
-  t.is(config.rawDiskCache.blockSizeBytes, 8192);
+  t.is(config.rawDiskCache[0]?.blockSizeBytes, 8192);
   t.is(config.logLevel, 'warn');
   t.false(config.enableCache);
   t.deepEqual(config.listen, [{ kind: 'tcp', host: '::1', port: 8081 }]);

@@ -332,3 +332,28 @@ test('config: a suggestion is made for a slip and not for another word', (t) => 
   t.is(suggest('wibble', keys), null);
   t.is(suggest('x'.repeat(100_000), keys), null);
 });
+
+test('config: of several devices, the one at fault is named by its place', (t) => {
+  const list = (items: string) => `upstream_address: "a:1"\nraw_disk_cache:\n${items}`;
+  const lines = (items: string) => failure({ text: list(items) }).message.split('\n');
+  t.deepEqual(lines('  - device_path: /a\n  - device_pth: /b\n'), [
+    'm.yaml:4: raw_disk_cache[1].device_pth: unknown key; did you mean device_path?',
+  ]);
+  t.deepEqual(lines('  - device_path: /a\n  - device_path: /a\n'), [
+    'm.yaml:4: raw_disk_cache[1].device_path: found "/a" twice; allowed: once',
+  ]);
+  t.regex(
+    lines('  - device_path: /a\n  - create: false\n')[0]!,
+    /raw_disk_cache\[1\]\.device_path: missing/,
+  );
+  t.deepEqual(lines('  - device_path: /a\n  - { device_path: /b, enable_compression: false }\n'), [
+    'm.yaml:4: raw_disk_cache[1].enable_compression: found false, and true for the first device; ' +
+      'allowed: the same for all',
+  ]);
+  const five = ['a', 'b', 'c', 'd', 'e'].map((name) => `  - device_path: /${name}\n`).join('');
+  t.regex(
+    failure({ text: `${list(five)}memory_limit: 96MiB\nl1_cache_size_bytes: 16MiB\n` }).message,
+    /raw_disk_cache: found 5 devices; allowed: at most 4 with memory_limit/,
+  );
+  t.notThrows(() => loadConfig({ text: list('  - device_path: /a\n  - device_path: /b\n') }));
+});

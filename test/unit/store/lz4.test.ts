@@ -108,7 +108,7 @@ test('lz4: lz4-napi reads what the addon put on a raw disk', async (t) => {
   const { path, remove } = await makeRawFile();
   t.teardown(remove);
   const body = bodyOf(700 * kib);
-  await putOne(optionsOf({ kind: 'raw', path, useDirectIo: true }), body);
+  await putOne(optionsOf({ kind: 'raw', devices: [{ path, useDirectIo: true }] }), body);
   const disk = readFileSync(path);
   const blocks = decodeRecord(disk, findRecord(disk, 1));
   t.true(blocks.body.equals(body));

@@ -30,9 +30,11 @@ function describeStore(config: Config): string {
   if (config.l2Backend === 'file') {
     return `${memory}, ${formatSize(config.l2TotalSizeBytes)} of files in ${config.l2CacheDir}`;
   }
-  const { devicePath, totalSizeBytes, create } = config.rawDiskCache;
-  const size = totalSizeBytes === null ? 'the whole of' : `${formatSize(totalSizeBytes)} of`;
-  return `${memory}, ${size} raw disk ${devicePath}${create ? ', made at start if missing' : ''}`;
+  const disks = config.rawDiskCache.map(({ devicePath, totalSizeBytes, create }) => {
+    const size = totalSizeBytes === null ? 'the whole of' : `${formatSize(totalSizeBytes)} of`;
+    return `${size} raw disk ${devicePath}${create ? ', made at start if missing' : ''}`;
+  });
+  return [memory, ...disks].join(', ');
 }
 
 function describeRoute({ match, upstream, cache }: RouteConfig): string {

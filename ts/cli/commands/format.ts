@@ -94,12 +94,13 @@ async function describe(options: FormatCommandOptions, formatted: Formatted): Pr
     memoryLimit: memoryToVerify,
     l1Budget: 0,
     indexMemoryLimit: indexMemoryToVerify,
-    disk: { kind: 'raw', path, useDirectIo: directIo },
+    disk: { kind: 'raw', devices: [{ path, useDirectIo: directIo }] },
     followerGraceMs: 0,
   });
-  const { segments, segmentSize, directIoRefusal } = store.stats();
+  const [volume] = store.stats().volumes!;
+  const { segments, segmentSize, directIoRefusal } = volume!;
   await store.close();
-  const refusal = directIo ? `no: ${String(directIoRefusal)}` : 'no: --no-direct-io was given';
+  const refusal = directIo ? `no: ${directIoRefusal}` : 'no: --no-direct-io was given';
   return [
     `${path} is a millrace store now`,
     `  size        ${formatted.size} bytes (${formatSize(formatted.size)})`,

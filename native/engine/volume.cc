@@ -1,0 +1,123 @@
+// Start and end of one device, and the choice between several. See volume.h.
+#include "engine/volume.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/clock.h"
+#include "engine/recovery.h"
+
+namespace millrace {
+
+namespace {
+
+// Segments of one life before two lives could share a sequence: 2^28 of 4 MiB are a PiB.
+constexpr uint32_t kLifeShift = 28;
+
+// A mean record below this size would leave the index full before the device is; then it overwrites.
+constexpr ByteCount kSmallestMeanRecord = 4 * kKiB;
+
+}  // namespace
+
+Result<std::unique_ptr<Volume>> Volume::identify(std::unique_ptr<Device> device) {
+  std::unique_ptr<Volume> volume(new Volume(std::move(device)));
+  if (volume->device_->facts().alignment > kBlockAlignment) {
+    return Status(Code::unsupported, "the device needs I/O aligned to more than 4096 bytes");
+  }
+  const Result<Superblock> superblock = read_superblock(*volume->device_);
+  if (!superblock.ok()) return superblock.status();
+  volume->superblock_ = superblock.value();
+  return volume;
+}
+
+Volume::~Volume() {
+  MR_ASSERT(appender_ == nullptr || closed_);
+  device_->close();
+}
+
+VolumeGroup Volume::group() const {
+  return VolumeGroup{superblock_.group_generation, superblock_.group_id};
+}
+
+void Volume::recover(const VolumeOptions& options, bool discard) {
+  const uint64_t started = monotonic_ms();
+  ring_ = std::make_unique<Ring>(superblock_.geometry);
+  const uint64_t wanted = superblock_.geometry.device_size / kSmallestMeanRecord;
+  const uint64_t allowed = options.index_memory_limit / sizeof(uint64_t);
+  index_ = std::make_unique<Index>(std::min(std::max<uint64_t>(wanted, 1024), allowed));
+  staging_ = std::make_unique<Staging>(options.staging_limit);
+  if (discard) superblock_.minimum_birth = ~Sequence{0};
+  const RecoveredRing recovered = recover_ring(*device_, superblock_, *ring_, *index_, counters_);
+  discarded_ = discard;
+  compress_ = options.compress;
+  next_birth_ = std::max(superblock_.birth_sequence, recovered.maximum_birth + 1);
+  next_segment_ = recovered.next_segment;
+  next_sequence_ = recovered.next_sequence;
+  Counters::add(counters_.recovery_ms, monotonic_ms() - started);
+}
+
+Status Volume::start(const VolumeStart& start) {
+  MR_ASSERT_OP(start.birth, >=, next_birth_);
+  MR_ASSERT_OP(start.incarnation, >=, superblock_.next_incarnation);
+  superblock_.superblock_sequence++;
+  superblock_.group_generation = start.group.generation;
+  superblock_.group_id = start.group.id;
+  superblock_.next_incarnation = start.incarnation_end;
+  superblock_.birth_sequence = start.birth;
+  if (discarded_) superblock_.minimum_birth = start.birth;
+  superblock_.clean = false;
+  const Status status = write_superblock(*device_, superblock_);
+  if (!status.ok()) return status;
+  AppenderOptions append;
+  append.uuid = superblock_.uuid;
+  append.block_size = superblock_.block_size;
+  append.first_segment = next_segment_;
+  // Above everything that an earlier life can have used: a segment whose header was lost in a crash is not
+  // found by recovery, and its records must not pass for those of the segment that takes its place.
+  append.next_sequence =
+      std::max(next_sequence_, superblock_.superblock_sequence << kLifeShift);
+  append.zero_ahead = superblock_.lazy_zero;
+  append.compress = compress_;
+  appender_ = std::make_unique<Appender>(*device_, *ring_, *index_, *staging_, counters_, append);
+  appender_->start();
+  return Status();
+}
+
+void Volume::close(Sequence birth, uint64_t next_incarnation) {
+  if (std::exchange(closed_, true)) return;
+  if (appender_) appender_->stop();
+  if (appender_ && !appender_->writes_off()) {
+    superblock_.superblock_sequence++;
+    superblock_.clean = true;
+    superblock_.birth_sequence = birth;
+    superblock_.next_incarnation = next_incarnation;
+    // A superblock that cannot be written now leaves an unclean mark: the next start scans one segment.
+    static_cast<void>(device_->flush());
+    static_cast<void>(write_superblock(*device_, superblock_));
+  }
+  device_->close();
+}
+
+uint64_t rendezvous_score(uint64_t hash, uint32_t weight) {
+  MR_ASSERT(weight > 0 && weight < (uint32_t{1} << 24));
+  // -log2(hash / 2^64) with 32 binary digits: the integer part from the leading zeros, the rest by
+  // squaring the mantissa, one digit a step.
+  const uint64_t value = hash | 1;
+  const auto zeros = static_cast<uint32_t>(std::countl_zero(value));
+  uint64_t mantissa = value << zeros;  // [2^63, 2^64): 1.0 to 2.0
+  uint64_t log = uint64_t{63 - zeros} << 32;
+  for (uint32_t digit = 32; digit-- > 0;) {
+    const auto square =
+        static_cast<unsigned __int128>(mantissa) * mantissa;  // [2^126, 2^128)
+    if (square >> 127 != 0) {
+      log |= uint64_t{1} << digit;
+      mantissa = static_cast<uint64_t>(square >> 64);
+    } else {
+      mantissa = static_cast<uint64_t>(square >> 63);
+    }
+  }
+  const uint64_t distance = (uint64_t{64} << 32) - log;  // below 2^39
+  return static_cast<uint64_t>((static_cast<unsigned __int128>(distance) << 24) / weight);
+}
+
+}  // namespace millrace

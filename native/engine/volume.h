@@ -1,0 +1,95 @@
+// One device of a store: its superblock, ring, index, staging and write head, put together in the order of a
+// start. A store has one volume, or several whose keys are spread by rendezvous hashing; a volume that fails
+// costs its own share. identify(), recover(), start() and close() block; the rest may be called from any
+// thread.
+#pragma once
+
+#include <memory>
+
+#include "device/device.h"
+#include "engine/appender.h"
+#include "engine/counters.h"
+#include "engine/index.h"
+#include "engine/ring.h"
+#include "engine/staging.h"
+#include "layout/superblock.h"
+
+namespace millrace {
+
+// The set of volumes that were open together. Volumes that do not name the same group at a start missed
+// what happened meanwhile: purges first of all.
+struct VolumeGroup {
+  uint64_t generation = 0;  // raised at every start of a set
+  uint64_t id = 0;          // random, so that two sets of one generation differ
+  friend bool operator==(const VolumeGroup&, const VolumeGroup&) = default;
+};
+
+struct VolumeOptions {
+  ByteCount index_memory_limit = 64 * kMiB;
+  ByteCount staging_limit = 8 * kMiB;
+  bool compress = false;  // bodies that may be and that shrink
+};
+
+// What every volume of a store writes into its superblock at a start.
+struct VolumeStart {
+  VolumeGroup group{};
+  Sequence birth = 1;
+  uint64_t incarnation = 1;
+  uint64_t incarnation_end = 1;  // incarnations below it may be handed out in this life
+};
+
+class Volume {
+ public:
+  // Reads the superblock and nothing else. The volume owns the device from then on; on failure it is
+  // closed.
+  static Result<std::unique_ptr<Volume>> identify(std::unique_ptr<Device> device);
+  ~Volume();
+
+  VolumeGroup group() const;
+  const HashKey& hash_key() const { return superblock_.hash_key; }
+
+  // Fills ring and index from the device. With `discard` nothing of it is kept, now or later: the volume
+  // was away while the rest of its group went on.
+  void recover(const VolumeOptions& options, bool discard);
+  // One above every birth that recovery saw; incarnations below the other were given out by earlier lives.
+  Sequence next_birth() const { return next_birth_; }
+  uint64_t next_incarnation() const { return superblock_.next_incarnation; }
+  // Marks the superblock as in use and starts the write head.
+  Status start(const VolumeStart& start);
+  // Stops the write head, seals, marks clean. Idempotent.
+  void close(Sequence birth, uint64_t next_incarnation);
+
+  Device& device() { return *device_; }
+  const Superblock& superblock() const { return superblock_; }
+  Ring& ring() { return *ring_; }
+  Index& index() { return *index_; }
+  Staging& staging() { return *staging_; }
+  Appender& appender() { return *appender_; }
+  Counters& counters() { return counters_; }
+  const Counters& counters() const { return counters_; }
+
+ private:
+  explicit Volume(std::unique_ptr<Device> device) : device_(std::move(device)) {}
+
+  Counters counters_;
+  std::unique_ptr<Device> device_;
+  Superblock superblock_{};
+  std::unique_ptr<Ring> ring_;
+  std::unique_ptr<Index> index_;
+  std::unique_ptr<Staging> staging_;
+  std::unique_ptr<Appender> appender_;
+  Sequence next_birth_ = 1;
+  SegmentId next_segment_ = 0;
+  Sequence next_sequence_ = 1;
+  bool compress_ = false;
+  bool discarded_ = false;
+  bool closed_ = false;
+};
+
+// Weighted rendezvous hashing (Schindelhauer and Schomaker, 2005: the place with the least
+// -log(hash) / weight): each key belongs to one of several places, in proportion to their weights, and
+// only the keys of a place that comes or goes move. `score_of` is the part of one place; the least wins.
+// In fixed point, so that every machine agrees. `hash` is uniform, `weight` > 0 and below 2^24.
+uint64_t rendezvous_score(uint64_t hash, uint32_t weight);
+
+}  // namespace millrace

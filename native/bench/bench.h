@@ -14,7 +14,8 @@ namespace millrace::bench {
 
 struct Options {
   bool quick = false;
-  std::string part;       // device, index, hash or store
+  bool large = false;     // index: at 100 million records too
+  std::string part;       // device, index, hash, policy or store
   std::string directory;  // for the device's file
 };
 

@@ -1,6 +1,7 @@
-// The index at a size that no CPU cache holds: insert, lookup of what is there and of what is not, and how
-// many bytes one record costs. Hashes are made from their number, so the bench itself needs no memory.
-#include <bit>
+// The index at a size that no CPU cache holds: insert, lookup of what is there and of what is not, false
+// words, how many bytes one record costs at 85 and 90 % fill and how many records are lost there. Hashes are
+// made from their number, so the bench itself needs no memory. --large: also 100 million records, 0.9 GB.
+#include <cstdio>
 
 #include "bench/bench.h"
 #include "engine/index.h"
@@ -35,20 +36,12 @@ std::string with_count(const char* what, uint64_t records) {
          " records";
 }
 
-void bench_insert(Index& index, uint64_t records) {
-  const uint64_t started = now_ns();
-  for (uint64_t number = 0; number < records; number++) insert(index, number);
-  const double elapsed = static_cast<double>(now_ns() - started);
-  print_row("millrace", with_count("insert", records),
-            {{"time", "ns", "lower", elapsed / static_cast<double>(records)}},
-            "from empty, pages of the index touched for the first time");
-}
-
-void bench_lookups(const Options& options, const Index& index, uint64_t records) {
+void bench_lookups(const Options& options, const Index& index, uint64_t inserted,
+                   uint64_t records) {
   uint64_t found = 0;
   uint64_t asked = 0;
   const double hit = ns_per_call(options, 4096, [&](uint64_t i) {
-    found += finds(index, mixed(i) % records);
+    found += finds(index, mixed(i) % inserted);
     asked++;
   });
   // A record that was overwritten by another one is a miss; more than a few would mean a broken bench.
@@ -68,30 +61,45 @@ void bench_lookups(const Options& options, const Index& index, uint64_t records)
               static_cast<double>(false_words) / static_cast<double>(asked)}});
 }
 
-// Goes on inserting until records are lost: the load up to which the index loses none to speak of is what
-// decides how many bytes a record costs.
-void bench_bytes_per_record(Index& index, uint64_t number) {
-  const auto per_record = [&] {
-    return static_cast<double>(index.memory()) / static_cast<double>(index.records());
-  };
-  while (index.overwritten() == 0) insert(index, number++);
-  const double at_first_loss = per_record();
-  while (index.overwritten() * 1000 < index.records()) insert(index, number++);
-  print_row("millrace", "bytes per record",
-            {{"at the first overwritten", "bytes", "lower", at_first_loss},
-             {"at 0.1 % overwritten", "bytes", "lower", per_record()}},
-            std::to_string(index.capacity()) + " words");
+// What an index of this size costs per record when so many of its words are taken, and how many records it
+// has lost on the way there because both of their buckets were full.
+void bench_fill(Index& index, uint64_t* number, double load) {
+  const auto wanted = static_cast<uint64_t>(static_cast<double>(index.capacity()) * load);
+  while (index.records() < wanted) insert(index, (*number)++);
+  const auto inserted = static_cast<double>(*number);
+  const auto kept = static_cast<double>(index.records());
+  char what[40];
+  std::snprintf(what, sizeof(what), "filled to %.0f %%", load * 100);
+  print_row("millrace", what,
+            {{"memory per record", "bytes", "lower", static_cast<double>(index.memory()) / kept},
+             {"overwritten", "ratio", "lower", static_cast<double>(index.overwritten()) / inserted}},
+            std::to_string(index.records()) + " records in " + std::to_string(index.capacity()) +
+                " words, " + std::to_string(index.overwritten()) + " overwritten");
+}
+
+// The size at which so many records fill 90 % of it.
+void bench_index_of(const Options& options, uint64_t records) {
+  const uint64_t words = records * 10 / 9 + Index::kSlotsPerBucket;
+  Index index(words);
+  const uint64_t before = records * 85 / 90;
+  const uint64_t started = now_ns();
+  uint64_t number = 0;
+  for (; number < before; number++) insert(index, number);
+  const double elapsed = static_cast<double>(now_ns() - started);
+  print_row("millrace", with_count("insert", records),
+            {{"time", "ns", "lower", elapsed / static_cast<double>(before)}},
+            "from empty to 85 %, pages of the index touched for the first time");
+  bench_fill(index, &number, 0.85);
+  bench_fill(index, &number, 0.90);
+  bench_lookups(options, index, number, records);
 }
 
 }  // namespace
 
 void bench_index(const Options& options) {
   const uint64_t records = options.quick ? 1000000 : 20000000;
-  // The index rounds its size down to a power of two; an eighth to spare keeps it from losing records.
-  Index index(std::bit_ceil(records + records / 8));
-  bench_insert(index, records);
-  bench_lookups(options, index, records);
-  bench_bytes_per_record(index, records);
+  bench_index_of(options, records);
+  if (options.large) bench_index_of(options, 100000000);
 }
 
 }  // namespace millrace::bench

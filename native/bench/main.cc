@@ -1,5 +1,6 @@
-// The native micro benchmarks' command line: millrace-bench PART [--directory PATH] [--quick]. Prints one
-// JSON line per measurement; started by bench/micro/native.ts, and by hand where perf is to look at one.
+// The native micro benchmarks' command line: millrace-bench PART [--directory PATH] [--quick] [--large].
+// Prints one JSON line per measurement; started by bench/micro/native.ts, and by hand where perf is to
+// look at one.
 #include <cstdio>
 #include <cstring>
 
@@ -11,7 +12,8 @@ constexpr int kBadUse = 2;
 
 int usage() {
   std::fprintf(stderr,
-               "usage: millrace-bench device|index|hash|store [--directory PATH] [--quick]\n");
+               "usage: millrace-bench device|index|hash|store [--directory PATH] [--quick]\n"
+               "                      [--large]\n");
   return kBadUse;
 }
 
@@ -22,6 +24,8 @@ int main(int count, char** arguments) {
   for (int i = 1; i < count; i++) {
     if (std::strcmp(arguments[i], "--quick") == 0) {
       options.quick = true;
+    } else if (std::strcmp(arguments[i], "--large") == 0) {
+      options.large = true;
     } else if (std::strcmp(arguments[i], "--directory") == 0 && i + 1 < count) {
       options.directory = arguments[++i];
     } else if (options.part.empty() && arguments[i][0] != '-') {

@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include <array>
-#include <bit>
 
 namespace millrace {
 
@@ -52,7 +51,7 @@ ByteCount size_class_bytes(uint32_t size_class) {
 }
 
 Index::Index(uint64_t words) {
-  if (words >= kSlotsPerBucket) bucket_count_ = std::bit_floor(words / kSlotsPerBucket);
+  if (words >= kSlotsPerBucket) bucket_count_ = words / kSlotsPerBucket;
   mapping_size_ = bucket_count_ * kSlotsPerBucket * sizeof(uint64_t);
   void* mapping = mmap(nullptr, mapping_size_, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -94,71 +93,97 @@ uint32_t Index::lookup(uint64_t hash, IndexHit* hits) const {
   return count;
 }
 
+// Where a word for this hash goes: over its own older one, else into a free slot of the emptier bucket, else
+// over the coldest word of both.
+Index::Place Index::place_for(uint64_t hash, RecordKind kind, ByteOffset write_head) const {
+  const bool is_chunk = kind == RecordKind::chunk;
+  uint64_t* free_slot = nullptr;
+  uint32_t free_load = kSlotsPerBucket + 1;
+  Place coldest;
+  uint64_t coldest_rank = ~uint64_t{0};
+  for (uint32_t choice = 0; choice < 2; choice++) {
+    uint64_t* slots = bucket(hash, choice);
+    uint64_t* empty = nullptr;
+    uint32_t load = 0;
+    for (uint32_t i = 0; i < kSlotsPerBucket; i++) {
+      const uint64_t found = atomic_word(&slots[i]).load(std::memory_order_acquire);
+      if (found == 0) {
+        if (empty == nullptr) empty = &slots[i];
+        continue;
+      }
+      load++;
+      const bool same_group = (kind_of(found) == RecordKind::chunk) == is_chunk;
+      if (found >> 48 == fingerprint_of(hash) && same_group) return Place{&slots[i], found, true};
+      // Hits first, then the distance that the write head still has to go until it reclaims the word's
+      // segment: what would be lost soonest is lost now.
+      const uint64_t distance = (address_of(found) - write_head) & (kMaximumDistance - 1);
+      const uint64_t rank = hits_of(found) * kMaximumDistance + distance;
+      if (rank < coldest_rank) {
+        coldest_rank = rank;
+        coldest = Place{&slots[i], found, false};
+      }
+    }
+    if (empty != nullptr && load < free_load) {
+      free_load = load;
+      free_slot = empty;
+    }
+  }
+  return free_slot != nullptr ? Place{free_slot, 0, false} : coldest;
+}
+
 void Index::insert(uint64_t hash, ByteOffset address, ByteCount length, RecordKind kind,
                    ByteOffset write_head) {
   MR_ASSERT(is_aligned(address, kRecordGrain));
   MR_ASSERT_OP(address / kRecordGrain, <=, kAddressMask);
-  const uint64_t word = fingerprint_of(hash) << 48 | (address / kRecordGrain) << 12 |
+  const uint64_t word = fingerprint_of(hash) << 48 | (address / kRecordGrain) << kAddressShift |
                         uint64_t{size_class_of(length)} << 6 |
                         (static_cast<uint64_t>(kind) - 1) << 4;
   for (;;) {
-    uint64_t* target = nullptr;
-    uint64_t expected = 0;
-    uint64_t* free_slot = nullptr;
-    uint32_t free_load = kSlotsPerBucket + 1;
-    uint64_t* oldest = nullptr;
-    uint64_t oldest_word = 0;
-    uint64_t oldest_distance = ~uint64_t{0};
-    for (uint32_t choice = 0; choice < 2 && target == nullptr; choice++) {
-      uint64_t* slots = bucket(hash, choice);
-      uint64_t* empty = nullptr;
-      uint32_t load = 0;
-      for (uint32_t i = 0; i < kSlotsPerBucket; i++) {
-        const uint64_t found = atomic_word(&slots[i]).load(std::memory_order_acquire);
-        if (found == 0) {
-          if (empty == nullptr) empty = &slots[i];
-          continue;
-        }
-        load++;
-        const bool same_group =
-            (kind_of(found) == RecordKind::chunk) == (kind == RecordKind::chunk);
-        if (found >> 48 == fingerprint_of(hash) && same_group) {
-          target = &slots[i];
-          expected = found;
-          break;
-        }
-        // Distance that the write head still has to go until it reclaims this word's segment.
-        const uint64_t distance = (address_of(found) - write_head) & (kMaximumDistance - 1);
-        if (distance < oldest_distance) {
-          oldest_distance = distance;
-          oldest = &slots[i];
-          oldest_word = found;
-        }
-      }
-      if (empty != nullptr && load < free_load) {
-        free_load = load;
-        free_slot = empty;
-      }
-    }
-    const bool replaces = target != nullptr;
-    bool overwrites = false;
-    if (!replaces && free_slot != nullptr) {
-      target = free_slot;
-    } else if (!replaces) {
-      target = oldest;
-      expected = oldest_word;
-      overwrites = true;
-    }
-    if (!atomic_word(target).compare_exchange_strong(expected, word, std::memory_order_acq_rel)) {
+    Place place = place_for(hash, kind, write_head);
+    const bool was_free = place.expected == 0;
+    if (!atomic_word(place.slot)
+             .compare_exchange_strong(place.expected, word, std::memory_order_acq_rel)) {
       continue;  // another thread changed this word meanwhile: look again
     }
-    if (overwrites) {
-      overwritten_.fetch_add(1, std::memory_order_relaxed);
-    } else if (!replaces) {
+    if (was_free) {
       records_.fetch_add(1, std::memory_order_relaxed);
+    } else if (!place.replaces) {
+      overwritten_.fetch_add(1, std::memory_order_relaxed);
     }
     return;
   }
+}
+
+uint64_t Index::word_at(uint64_t hash, ByteOffset address) const {
+  IndexHit hits[kMaximumHits];
+  const uint32_t count = lookup(hash, hits);
+  for (uint32_t i = 0; i < count; i++) {
+    if (address_of(hits[i].word) == address) return hits[i].word;
+  }
+  return 0;
+}
+
+bool Index::move(uint64_t hash, ByteOffset from, ByteOffset to, uint32_t hits) {
+  MR_ASSERT(is_aligned(to, kRecordGrain));
+  MR_ASSERT_OP(to / kRecordGrain, <=, kAddressMask);
+  MR_ASSERT_OP(hits, <=, 3u);
+  IndexHit found[kMaximumHits];
+  const uint32_t count = lookup(hash, found);
+  for (uint32_t i = 0; i < count; i++) {
+    if (address_of(found[i].word) != from) continue;
+    uint64_t expected = found[i].word;
+    for (;;) {
+      const uint64_t fixed = expected & ~(kVolatileBits | kAddressMask << kAddressShift);
+      const uint64_t word =
+          fixed | (to / kRecordGrain) << kAddressShift | uint64_t{hits} << kHitsShift;
+      if (atomic_word(found[i].slot)
+              .compare_exchange_weak(expected, word, std::memory_order_acq_rel)) {
+        return true;
+      }
+      if ((expected & ~kVolatileBits) != (found[i].word & ~kVolatileBits)) return false;
+    }
+  }
+  return false;
 }
 
 bool Index::remove(uint64_t hash, ByteOffset address) {
@@ -182,7 +207,32 @@ void Index::remove_heads(uint64_t hash) {
   IndexHit hits[kMaximumHits];
   const uint32_t count = lookup(hash, hits);
   for (uint32_t i = 0; i < count; i++) {
-    if (kind_of(hits[i].word) != RecordKind::chunk) remove(hash, address_of(hits[i].word));
+    uint64_t word = hits[i].word;
+    // A word never leaves its slot while its record moves, so following the slot catches it.
+    while (word >> 48 == fingerprint_of(hash) && kind_of(word) != RecordKind::chunk) {
+      if (!atomic_word(hits[i].slot).compare_exchange_weak(word, 0, std::memory_order_acq_rel)) {
+        continue;
+      }
+      records_.fetch_sub(1, std::memory_order_relaxed);
+      break;
+    }
+  }
+}
+
+bool Index::has_head(uint64_t hash) const {
+  IndexHit hits[kMaximumHits];
+  const uint32_t count = lookup(hash, hits);
+  for (uint32_t i = 0; i < count; i++) {
+    if (kind_of(hits[i].word) != RecordKind::chunk) return true;
+  }
+  return false;
+}
+
+void Index::mark_hit(uint64_t hash, bool is_chunk) {
+  IndexHit hits[kMaximumHits];
+  const uint32_t count = lookup(hash, hits);
+  for (uint32_t i = 0; i < count; i++) {
+    if ((kind_of(hits[i].word) == RecordKind::chunk) == is_chunk) mark_hit(hits[i]);
   }
 }
 
@@ -195,10 +245,10 @@ void Index::mark_verified(const IndexHit& hit) {
 
 void Index::mark_hit(const IndexHit& hit) {
   uint64_t word = atomic_word(hit.slot).load(std::memory_order_relaxed);
-  const uint64_t count = word >> 2 & 3;
+  const uint32_t count = hits_of(word);
   if ((word & ~kVolatileBits) != (hit.word & ~kVolatileBits) || count == 3) return;
-  atomic_word(hit.slot).compare_exchange_strong(word, (word & ~kHitsMask) | (count + 1) << 2,
-                                                std::memory_order_relaxed);
+  const uint64_t warmer = (word & ~kHitsMask) | (uint64_t{count} + 1) << kHitsShift;
+  atomic_word(hit.slot).compare_exchange_strong(word, warmer, std::memory_order_relaxed);
 }
 
 bool Index::unchanged(const IndexHit& hit) {

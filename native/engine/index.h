@@ -26,31 +26,44 @@ class Index {
   static constexpr uint32_t kSlotsPerBucket = 8;
   static constexpr uint32_t kMaximumHits = 2 * kSlotsPerBucket;
 
-  // `words` is rounded down to a power of two of buckets; at least one bucket.
+  // `words` is rounded down to whole buckets; at least one bucket.
   explicit Index(uint64_t words);
   ~Index();
   Index(const Index&) = delete;
   Index& operator=(const Index&) = delete;
 
-  static ByteOffset address_of(uint64_t word) { return (word >> 12 & kAddressMask) * kRecordGrain; }
+  static ByteOffset address_of(uint64_t word) {
+    return (word >> kAddressShift & kAddressMask) * kRecordGrain;
+  }
   static RecordKind kind_of(uint64_t word) {
     return static_cast<RecordKind>((word >> 4 & 3) + 1);
   }
   static ByteCount length_bound_of(uint64_t word) { return size_class_bytes(word >> 6 & 63); }
   static bool is_verified(uint64_t word) { return (word & kVerifiedBit) != 0; }
+  static uint32_t hits_of(uint64_t word) { return static_cast<uint32_t>(word >> 2 & 3); }
 
   // Every word whose fingerprint fits `hash`; at most kMaximumHits.
   uint32_t lookup(uint64_t hash, IndexHit* hits) const;
   // Replaces a word of the same fingerprint and kind group (heads or chunks), else takes a free slot, else
-  // overwrites the word that lies farthest behind `write_head`. Never fails.
+  // overwrites the coldest word: of the fewest hits, and of these the one that the write head, standing at
+  // `write_head`, would reclaim first. Never fails.
   void insert(uint64_t hash, ByteOffset address, ByteCount length, RecordKind kind,
               ByteOffset write_head);
+  // The word of this hash at this address, or 0 when it was removed, replaced or overwritten.
+  uint64_t word_at(uint64_t hash, ByteOffset address) const;
+  // The record was copied from one address to another: its word follows, with `hits` and not verified.
+  // False, and nothing changes, when the word at `from` is gone; the copy is dead then.
+  bool move(uint64_t hash, ByteOffset from, ByteOffset to, uint32_t hits);
   // Removes the word of this hash at this address, if it is still there.
   bool remove(uint64_t hash, ByteOffset address);
-  // Removes every word that fits the hash and is not a chunk: for purges.
+  // Removes every word that fits the hash and is not a chunk, also one that is being moved: for purges.
   void remove_heads(uint64_t hash);
+  // Whether any word fits the hash and is not a chunk.
+  bool has_head(uint64_t hash) const;
   void mark_verified(const IndexHit& hit);
   void mark_hit(const IndexHit& hit);
+  // The same for a record that memory gave up after it had been asked for there: every word that fits.
+  void mark_hit(uint64_t hash, bool is_chunk);
   // True when the word at hit.slot is still the one that was looked up (hits and verified aside).
   static bool unchanged(const IndexHit& hit);
 
@@ -61,12 +74,21 @@ class Index {
 
  private:
   static constexpr uint64_t kAddressMask = (uint64_t{1} << 36) - 1;
+  static constexpr uint32_t kAddressShift = 12;
   static constexpr uint64_t kMaximumDistance = uint64_t{1} << 45;  // of any device, in bytes
   static constexpr uint64_t kVerifiedBit = 2;
-  static constexpr uint64_t kHitsMask = 3 << 2;
+  static constexpr uint32_t kHitsShift = 2;
+  static constexpr uint64_t kHitsMask = uint64_t{3} << kHitsShift;
   static constexpr uint64_t kVolatileBits = kHitsMask | kVerifiedBit;
 
+  struct Place {
+    uint64_t* slot = nullptr;
+    uint64_t expected = 0;  // what stands there
+    bool replaces = false;  // the same record's older word
+  };
+
   static uint64_t fingerprint_of(uint64_t hash);
+  Place place_for(uint64_t hash, RecordKind kind, ByteOffset write_head) const;
   uint64_t* bucket(uint64_t hash, uint32_t choice) const;
 
   uint64_t bucket_count_ = 1;

@@ -147,6 +147,83 @@ TEST_CASE("index: when full, the word that reclaim would take next gives way") {
   CHECK(leads_to(index, hash_of(100), 4 * 4096 + 512));
 }
 
+TEST_CASE("index: when full, a word without hits gives way before an older one with hits") {
+  Index index(8);
+  for (uint64_t i = 0; i < 8; i++) {
+    index.insert(hash_of(i), (i + 1) * 4096, 512, RecordKind::single, (i + 1) * 4096);
+    if (i != 5 && i != 6) index.mark_hit(hash_of(i), false);
+  }
+  index.mark_hit(hash_of(0), true);  // no chunk of this hash: marks nothing
+  const ByteOffset head = 9 * 4096;
+  index.insert(hash_of(100), head, 512, RecordKind::single, head);
+  CHECK(!leads_to(index, hash_of(5), 6 * 4096));
+  index.mark_hit(hash_of(100), false);
+  index.insert(hash_of(101), head + 512, 512, RecordKind::single, head + 512);
+  CHECK(!leads_to(index, hash_of(6), 7 * 4096));
+  index.mark_hit(hash_of(101), false);
+  // Everything is warm now: the oldest goes.
+  index.insert(hash_of(102), head + 1024, 512, RecordKind::single, head + 1024);
+  CHECK(!leads_to(index, hash_of(0), 4096));
+  CHECK(index.overwritten() == 3);
+  CHECK(index.records() == 8);
+}
+
+TEST_CASE("index: any number of buckets is used to the last") {
+  Index index(1000 * 8 + 7);
+  CHECK(index.capacity() == 8000);
+  CHECK(index.memory() == 64000);
+  Random random(131);
+  for (uint64_t i = 0; i < 40000; i++) {
+    index.insert(random.next(), (i + 1) * 512, 512, RecordKind::single, (i + 1) * 512);
+  }
+  // Five times as many as fit: a bucket that no hash leads to would keep free slots.
+  CHECK(index.records() == 8000);
+}
+
+TEST_CASE("index: a moved word keeps its slot, loses its marks, and is not moved twice") {
+  Index index(1024);
+  const uint64_t hash = hash_of(7);
+  index.insert(hash, 4096, 1000, RecordKind::single, 4096);
+  IndexHit hits[Index::kMaximumHits];
+  REQUIRE(index.lookup(hash, hits) == 1);
+  index.mark_hit(hits[0]);
+  index.mark_verified(hits[0]);
+  CHECK(Index::hits_of(index.word_at(hash, 4096)) == 1);
+  CHECK(index.has_head(hash));
+  CHECK(index.move(hash, 4096, 8192, 0));
+  CHECK(!Index::unchanged(hits[0]));
+  CHECK(index.word_at(hash, 4096) == 0);
+  const uint64_t word = index.word_at(hash, 8192);
+  REQUIRE(word != 0);
+  CHECK(Index::hits_of(word) == 0);
+  CHECK(!Index::is_verified(word));
+  CHECK(Index::kind_of(word) == RecordKind::single);
+  CHECK(Index::length_bound_of(word) >= 1000);
+  CHECK(!index.move(hash, 4096, 12288, 0));
+  CHECK(index.records() == 1);
+  index.remove_heads(hash);
+  CHECK(!index.move(hash, 8192, 12288, 0));
+  CHECK(!index.has_head(hash));
+  CHECK(index.records() == 0);
+}
+
+TEST_CASE("index: a removal of heads catches a word that moves at the same time") {
+  Index index(1024);
+  const uint64_t hash = hash_of(8);
+  for (uint32_t round = 0; round < 400; round++) {
+    index.insert(hash, 4096, 1000, RecordKind::head, 4096);
+    run_threads(2, [&](uint32_t thread) {
+      if (thread == 0) {
+        index.remove_heads(hash);
+        return;
+      }
+      for (uint64_t i = 1; i < 40; i++) index.move(hash, i * 4096, (i + 1) * 4096, 0);
+    });
+    REQUIRE(!index.has_head(hash));
+    REQUIRE(index.records() == 0);
+  }
+}
+
 TEST_CASE("index: writers and readers race and the count stays right") {
   Index index(4096);
   std::atomic<uint32_t> wrong{0};

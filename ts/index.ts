@@ -18,6 +18,7 @@ export {
   UpstreamError,
 } from './errors.js';
 export type { Log } from './observe/log.js';
+export type { PurgeReport, PurgeRequest } from './proxy/purge-request.js';
 export type {
   CacheStore,
   Fill,
@@ -26,6 +27,7 @@ export type {
   FollowerRead,
   Found,
   Lease,
+  PurgeTarget,
   StoredObject,
   StoreStats,
   Tier,

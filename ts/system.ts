@@ -9,6 +9,7 @@ import type { Config, RawDiskConfig } from './config/schema.js';
 import { type ErrorCode, StoreError } from './errors.js';
 import type { Log } from './observe/log.js';
 import { type RunningProxy, startProxy } from './proxy/proxy.js';
+import { type PurgeReport, type PurgeRequest, readPurgeRequest } from './proxy/purge-request.js';
 import type { CacheStore, StoreStats, VolumeStats } from './store/contract.js';
 import { formatDevice } from './store/format.js';
 import { openStore, type StoreOptions } from './store/store.js';
@@ -26,6 +27,12 @@ export interface System {
   /** Null where none is configured. */
   readonly adminAddress: string | null;
   stats(): SystemStats;
+  /**
+   * Purges by URL, key, prefix, tag or altogether. Resolves when that is durable: what is then asked for
+   * is fetched again. Rejects with ClientError for a request that names nothing, StoreError where the
+   * purge cannot be made durable; then it holds in this process.
+   */
+  purge(request: PurgeRequest): Promise<PurgeReport>;
   /** Lets running exchanges finish for `graceMs` (10 s), then breaks them; then closes the store. */
   close(graceMs?: number): Promise<void>;
 }
@@ -45,7 +52,11 @@ export async function startSystem(loaded: LoadedConfig, log: Log): Promise<Syste
     const running = proxy;
     const stats = (): SystemStats => ({ proxy: running.stats(), store: store?.stats() ?? null });
     if (config.admin.listen !== null) {
-      admin = await startAdmin({ listen: config.admin.listen, stats });
+      admin = await startAdmin({
+        listen: config.admin.listen,
+        stats,
+        purge: (request) => running.purge(readPurgeRequest(request)),
+      });
     }
     return makeSystem(running, admin, store, stats);
   } catch (error) {
@@ -72,6 +83,7 @@ function makeSystem(
     addresses: proxy.addresses,
     adminAddress: admin?.address ?? null,
     stats,
+    purge: (request) => proxy.purge(readPurgeRequest(request)),
     close: (graceMs = graceMsDefault) => {
       closing ??= close(graceMs);
       return closing;

@@ -67,6 +67,7 @@ export function headOfLength(bodyLength: number, varyNames: readonly string[] = 
     dateS: receivedMs / 1000,
     etag: '"5f2b51ca-3c0f1"',
     varyNames,
+    tags: new Uint8Array(0),
     fields: responseFields,
     reason: 'OK',
   };

@@ -327,6 +327,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("openStore", Napi::Function::New<open_store>(env, "openStore"));
   exports.Set("takeStore", Napi::Function::New<take_store>(env, "takeStore"));
   exports.Set("closeStore", Napi::Function::New<close_store>(env, "closeStore"));
+  exports.Set("tagHashes", Napi::Function::New<js_tag_hashes>(env, "tagHashes"));
   exports.Set("format", Napi::Function::New<format>(env, "format"));
   exports.Set("formatProgress", Napi::Function::New<format_progress>(env, "formatProgress"));
   exports.Set("takeFormat", Napi::Function::New<take_format>(env, "takeFormat"));

@@ -1,4 +1,6 @@
 // stats(): what the store and each of its volumes have done and hold. See store-wrap.h.
+#include <algorithm>
+
 #include "addon/store-wrap.h"
 
 namespace millrace {
@@ -39,6 +41,10 @@ constexpr NamedCounter kStoreCounters[] = {
     {"misses", &Counters::misses},
     {"fills", &Counters::fills},
     {"purges", &Counters::purges},
+    {"purgesUnsafe", &Counters::purges_unsafe},
+    {"purgesUnknown", &Counters::purges_unknown},
+    {"purgesNotDurable", &Counters::purges_not_durable},
+    {"purgesFailed", &Counters::purges_failed},
     {"writesDropped", &Counters::writes_dropped},
 };
 
@@ -63,6 +69,9 @@ constexpr NamedCounter kVolumeCounters[] = {
     {"writeErrors", &Counters::write_errors},
     {"corruptRecords", &Counters::corrupt_records},
     {"falsePositives", &Counters::false_positives},
+    {"purgeJournalBlocks", &Counters::purge_journal_blocks},
+    {"purgeJournalChanges", &Counters::purge_journal_changes},
+    {"purgeJournalDamaged", &Counters::purge_journal_damaged},
     {"segmentsSealed", &Counters::segments_sealed},
     {"segmentsReclaimed", &Counters::segments_reclaimed},
     {"segmentsSkipped", &Counters::segments_skipped},
@@ -80,6 +89,8 @@ Napi::Object report_volume(Napi::Env env, Volume& volume) {
   out.set_text("ioBackend", facts.io_uring ? "io_uring" : "threads");
   out.set_text("ioUringRefusal", facts.io_uring_refusal);
   out.set_flag("writesOff", volume.appender().writes_off());
+  out.set_flag("off", volume.is_off());
+  out.set("purgeJournalBytes", volume.purge_log().bytes_used());
   const FlushedPosition flushed = volume.appender().flushed();
   out.set("flushedSegmentSequence", flushed.segment_sequence);
   out.set("flushedOffset", flushed.offset);
@@ -116,6 +127,16 @@ Napi::Value StoreWrap::stats(Info info) {
   out.set("openObjects", session_->objects.count());
   out.set("openFills", session_->fills.count());
   out.set("openFollowers", session_->followers.count());
+  PurgeTableStats purges;
+  for (uint32_t number = 0; number < std::max(1u, store.volume_count()); number++) {
+    const PurgeTableStats part = store.purges(number).stats();
+    purges.entries += part.entries;
+    purges.memory += part.memory;
+    purges.folded += part.folded;
+  }
+  out.set("purgeEntries", purges.entries);
+  out.set("purgeMemory", purges.memory);
+  out.set("purgesFolded", purges.folded);
   if (store.volume_count() == 0) {
     if (Staging* staging = store.staging()) out.set("stagedBytes", staging->bytes());
     return out.object();

@@ -130,8 +130,8 @@ Napi::Value StoreWrap::on_staged(Info info) {
   return info.Env().Undefined();
 }
 
-// takeStaged(): null, or [staged handle, name, is a tombstone, incarnation or 0 where the body may not be
-// compressed, lease, buffer, ...].
+// takeStaged(): null, or [staged handle, name, incarnation or 0 where the body may not be compressed,
+// lease, buffer, ...].
 Napi::Value StoreWrap::take_staged(Info info) {
   if (!usable(info)) return Napi::Value();
   Staging* staging = session_->store().staging();
@@ -143,7 +143,6 @@ Napi::Value StoreWrap::take_staged(Info info) {
       staging->settle(record);
       continue;
     }
-    const bool gone = record->header.kind == RecordKind::tombstone;
     Napi::Array out = Napi::Array::New(info.Env());
     uint32_t at = 0;
     const std::string name = hex_of(record->header.hash);
@@ -151,7 +150,6 @@ Napi::Value StoreWrap::take_staged(Info info) {
     std::vector<PageSpan> spans = record->slice(0, record->header.body_length);
     out.Set(at++, Napi::Number::New(info.Env(), session_->staged.add(std::move(record))));
     out.Set(at++, Napi::String::New(info.Env(), name));
-    out.Set(at++, Napi::Boolean::New(info.Env(), gone));
     out.Set(at++, Napi::Number::New(info.Env(), static_cast<double>(object)));
     // Page by page: each is a block that the tier may compress.
     return lend(info, std::move(spans), 0, out, at);

@@ -1,4 +1,4 @@
-// Store methods: find, read, leases, refresh, purge. See store-wrap.h.
+// Store methods: find, read, leases, refresh. See store-wrap.h.
 #include "addon/store-wrap.h"
 
 #include <cstring>
@@ -25,7 +25,11 @@ Napi::Function StoreWrap::define(Napi::Env env) {
           InstanceMethod<&StoreWrap::release>("release"),
           InstanceMethod<&StoreWrap::close_object>("closeObject"),
           InstanceMethod<&StoreWrap::refresh>("refresh"),
+          InstanceMethod<&StoreWrap::purge>("purge"),
           InstanceMethod<&StoreWrap::purge_key>("purgeKey"),
+          InstanceMethod<&StoreWrap::restore_purge>("restorePurge"),
+          InstanceMethod<&StoreWrap::purge_state>("purgeState"),
+          InstanceMethod<&StoreWrap::is_fill_purged>("isFillPurged"),
           InstanceMethod<&StoreWrap::attach_policy>("attachPolicy"),
           InstanceMethod<&StoreWrap::take_events>("takeEvents"),
           InstanceMethod<&StoreWrap::evict>("evict"),
@@ -340,25 +344,18 @@ Napi::Value StoreWrap::close_object(Info info) {
   return info.Env().Undefined();
 }
 
-// refresh(object, head): throws what the engine says.
+// refresh(object, head, fill): throws what the engine says. The fill asked the origin for it.
 Napi::Value StoreWrap::refresh(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
   millrace::Ref<MemoryRecord> keep;
   const MemoryRecord* record = object_of(arguments, &keep);
   const Bytes head = arguments.bytes();
-  if (!arguments.ok() || record == nullptr) return info.Env().Undefined();
-  const Status status = session_->store().refresh(keep, head);
+  millrace::Ref<Fill> keep_alive;
+  const Fill* fill = fill_of(arguments, &keep_alive);
+  if (!arguments.ok() || record == nullptr || fill == nullptr) return info.Env().Undefined();
+  const Status status = session_->store().refresh(keep, head, fill->birth());
   if (!status.ok()) error_of(info.Env(), status).ThrowAsJavaScriptException();
-  return info.Env().Undefined();
-}
-
-Napi::Value StoreWrap::purge_key(Info info) {
-  if (!usable(info)) return Napi::Value();
-  Arguments arguments(info);
-  const std::string key = arguments.latin1();
-  if (!arguments.ok()) return Napi::Value();
-  session_->store().purge_key(key);
   return info.Env().Undefined();
 }
 

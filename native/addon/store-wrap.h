@@ -51,8 +51,13 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value release(Info info);
   Napi::Value close_object(Info info);
   Napi::Value refresh(Info info);
-  Napi::Value purge_key(Info info);
   Napi::Value detach(Info info);
+  // purge-wrap.cc
+  Napi::Value purge(Info info);
+  Napi::Value purge_key(Info info);
+  Napi::Value restore_purge(Info info);
+  Napi::Value purge_state(Info info);
+  Napi::Value is_fill_purged(Info info);
   // store-wrap-tiers.cc
   Napi::Value attach_policy(Info info);
   Napi::Value take_events(Info info);
@@ -88,5 +93,7 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Reference<Napi::Float64Array> found_;  // what JavaScript sees as `found`
   double* found_words_ = nullptr;
 };
+
+Napi::Value js_tag_hashes(const Napi::CallbackInfo& info);
 
 }  // namespace millrace

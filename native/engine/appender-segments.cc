@@ -59,6 +59,7 @@ void Appender::seal_segment() {
   }
   const ByteCount size = footer_size(footer_.entries.size());
   MR_ASSERT_OP(head_ + size, <=, segment_size_);
+  const bool was_written = !std::exchange(lost_write_, false);
   AlignedBuffer bytes(size);
   encode_footer(footer_, bytes.bytes());
   const ByteOffset end = ring_.geometry().segment_offset(segment_) + segment_size_;
@@ -75,6 +76,7 @@ void Appender::seal_segment() {
     current_ = nullptr;
   }
   ring_.set(segment_, SegmentState::sealed, sequence_);
+  if (was_written && status.ok()) ring_.note_overwritten(segment_, footer_.minimum_birth);
   Counters::add(counters_.segments_sealed);
   is_open_ = false;
 }
@@ -115,6 +117,7 @@ void Appender::handle_failures() {
   }
   head_ = round_up(failed_from, kBlockAlignment);
   oldest_unflushed_ms_ = 0;
+  lost_write_ = true;
   seal_segment();
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "engine/aligned-buffer.h"
+#include "engine/judge.h"
 
 namespace millrace {
 
@@ -93,6 +94,13 @@ void Appender::append(const Ref<MemoryRecord>& record) {
     Counters::add(counters_.writes_dropped);
     return;
   }
+  // In this order: whoever forgets a purge looks for the oldest birth after he has told of it (purges.h).
+  ring_.note_birth(segment_, header.birth);
+  if (options_.purges != nullptr &&
+      judge(*options_.purges, options_.hash_key, *record) == PurgeVerdict::gone) {
+    staging_.settle(record);
+    return;
+  }
   header.segment_sequence = sequence_;
   uint32_t raw_crcs[kPagesPerChunk];
   std::span<const uint32_t> crcs;
@@ -136,11 +144,7 @@ void Appender::append(const Ref<MemoryRecord>& record) {
     }
   }
   staging_.settle(record, [&] {
-    if (header.kind == RecordKind::tombstone) {
-      index_.remove_heads(header.hash.low);
-    } else {
-      index_.insert(header.hash.low, address, record_length(header), header.kind, address);
-    }
+    index_.insert(header.hash.low, address, record_length(header), header.kind, address);
     footer_.entries.push_back(FooterEntry{
         header.hash.low, header.birth, static_cast<uint32_t>(start / kRecordGrain),
         static_cast<uint32_t>(record_length(header) / kRecordGrain),

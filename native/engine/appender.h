@@ -13,6 +13,7 @@
 #include "engine/body-compressor.h"
 #include "engine/counters.h"
 #include "engine/index.h"
+#include "engine/purges.h"
 #include "engine/ring.h"
 #include "engine/staging.h"
 #include "layout/segment.h"
@@ -26,6 +27,8 @@ struct AppenderOptions {
   Sequence next_sequence = 1;       // of that segment
   bool zero_ahead = false;          // the file was not zeroed at format
   bool compress = false;            // bodies that may be and shrink
+  const Purges* purges = nullptr;   // what was purged meanwhile is not written
+  HashKey hash_key{};
 };
 
 // How far the device has everything, in an order that never steps back.
@@ -119,6 +122,7 @@ class Appender {
   SegmentFooter footer_;
   Buffer* current_ = nullptr;
   uint64_t buffers_opened_ = 0;
+  bool lost_write_ = false;  // of the open segment: its header may not be there
   uint64_t oldest_unflushed_ms_ = 0;  // monotonic; 0 when everything is submitted
   std::vector<uint8_t> scratch_;
   std::unique_ptr<BodyCompressor> compressor_;  // null: bodies are stored as they are

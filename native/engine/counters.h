@@ -39,6 +39,13 @@ struct Counters {
   Count segments_skipped{0};   // still pinned when their turn came
   Count fills{0};
   Count purges{0};
+  Count purges_unsafe{0};           // of these, by methods and findings that nobody asked to purge
+  Count purges_unknown{0};          // of these, of keys of which nothing is stored: nothing was written
+  Count purges_not_durable{0};      // of these, without room in the tables: they hold until a restart
+  Count purges_failed{0};           // answered with an error: the journal could not be written
+  Count purge_journal_blocks{0};    // written
+  Count purge_journal_changes{0};   // of halves
+  Count purge_journal_damaged{0};   // places where acknowledged purges were lost: more was purged instead
   Count recovered_records{0};
   Count recovered_segments{0};
   Count recovery_ms{0};

@@ -91,6 +91,8 @@ Status Fill::finish() {
   state_ = FillState::complete;
   head_.body_length = produced_;
   paused_ = false;
+  // A soft purge makes stale what is found later; it may be stored.
+  if (verdict_locked() == PurgeVerdict::gone) purged_ = true;
   if (head_.keep) {
     if (produced_ <= kChunkSize && handed_end_ == 0) {
       if (!purged_) publish_single_locked();
@@ -188,6 +190,15 @@ void Fill::relieve() {
 void Fill::purge() {
   MutexLock lock(mutex_);
   purged_ = true;
+}
+
+bool Fill::is_purged() {
+  MutexLock lock(mutex_);
+  return purged_ || verdict_locked() != PurgeVerdict::keep;
+}
+
+PurgeVerdict Fill::verdict_locked() const {
+  return store_->verdict(primary_, primary_key_, birth_, head_tags(head_.head));
 }
 
 FillPause Fill::pause_reason() {

@@ -18,6 +18,7 @@
 
 #include "base/sync.h"
 #include "engine/memory-record.h"
+#include "engine/purges.h"
 
 namespace millrace {
 
@@ -95,9 +96,14 @@ class Fill : public RefCounted<Fill> {
   uint64_t incarnation() const { return incarnation_; }
   const KeyHash& primary_hash() const { return primary_.hash; }
   uint32_t volume() const { return primary_.volume; }
+  Sequence birth() const { return birth_; }
+  // True from the moment on that a purge, hard or soft, concerns what it fetches: nobody may join it, and
+  // nobody may send a head that came from it.
+  bool is_purged();
 
  private:
   RecordHeader header_of(RecordKind kind) const;
+  PurgeVerdict verdict_locked() const;
   void hand_over_locked(uint32_t chunk, ByteCount length);
   void publish_head_locked();
   void publish_single_locked();

@@ -3,6 +3,7 @@
 // appender's staging and disk reads hand it on; whoever serves from it holds a reference.
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,10 @@ class MemoryRecord : public RefCounted<MemoryRecord> {
   const uint64_t serial = next_serial();
   RecordHeader header{};
   uint32_t volume = 0;         // of the store: where its object belongs
+  // No purge with a bound up to here concerns it; its birth says so too. Raised by judge() (judge.h).
+  mutable std::atomic<Sequence> judged{0};
   std::string key;             // empty for chunks
-  PageSpan head;               // the stored HTTP head; empty for chunks and tombstones
+  PageSpan head;               // the stored HTTP head; empty for chunks
   std::vector<PageSpan> body;  // in order; together header.body_length bytes
   // The disk tier may try to compress the body: its head says that it is not coded and not of a kind that
   // never shrinks, or it was compressed on the device it came from.

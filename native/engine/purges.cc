@@ -103,9 +103,9 @@ bool Purges::fits_locked(const PurgeEntry& entry) const {
   return memory_ + charge <= limit_;
 }
 
-bool Purges::is_full_for(const PurgeEntry& entry) const {
+bool Purges::is_crowded() const {
   MutexLock lock(mutex_);
-  return !fits_locked(entry);
+  return memory_ > limit_ / 4 * 3 || unsafe_memory_ > limit_ / 8 * 3;
 }
 
 bool Purges::add(const PurgeEntry& entry) {
@@ -123,7 +123,6 @@ bool Purges::add(const PurgeEntry& entry) {
       folded_++;
       prune_locked(0);
       recount_locked();
-      version_.fetch_add(1, std::memory_order_acq_rel);
       return true;
     }
   }
@@ -145,7 +144,6 @@ bool Purges::add(const PurgeEntry& entry) {
     prune_locked(0);
     recount_locked();
   }
-  version_.fetch_add(1, std::memory_order_acq_rel);
   return true;
 }
 
@@ -201,9 +199,7 @@ void Purges::prune_locked(Sequence oldest_birth) {
   erase_where(&prefixes_, prune);
   clear(&all_.hard, 0);
   clear(&all_.soft, all_.hard);
-  if (dropped > forgotten_.load(std::memory_order_relaxed)) {
-    forgotten_.store(dropped, std::memory_order_release);
-  }
+  if (dropped > forgotten_.load()) forgotten_.store(dropped);
 }
 
 void Purges::recount_locked() {
@@ -226,6 +222,17 @@ void Purges::recount_locked() {
   prefix_lengths_.erase(std::unique(prefix_lengths_.begin(), prefix_lengths_.end()),
                         prefix_lengths_.end());
   highest_.store(highest, std::memory_order_release);
+}
+
+void Purges::announce_forget(Sequence oldest_birth) {
+  MutexLock lock(mutex_);
+  Sequence dropped = forgotten_.load();
+  visit_locked([&](PurgeKind, uint64_t, std::string_view, const Bounds& bounds) {
+    for (const Sequence bound : {bounds.hard, bounds.soft, bounds.unsafe_method}) {
+      if (bound <= oldest_birth) dropped = std::max(dropped, bound);
+    }
+  });
+  forgotten_.store(dropped);
 }
 
 void Purges::forget(Sequence oldest_birth) {

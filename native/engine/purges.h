@@ -46,18 +46,20 @@ class Purges {
   // O(1): one compare for what was born after every purge, else one look per table and tag, and one per
   // distinct length of prefixes.
   PurgeVerdict verdict(const PurgeSubject& subject) const;
-  // Changes with every add(): a verdict holds as long as it stands.
-  uint64_t version() const { return version_.load(std::memory_order_acquire); }
-  // Highest bound that was ever dropped by forget(). Whoever was found or begun at a lower birth sequence
-  // and not judged since then can not be judged any more, and counts as purged.
-  Sequence forgotten() const { return forgotten_.load(std::memory_order_acquire); }
+  // Highest bound that forget() ever dropped. What is born below it, or was last judged below it, can not
+  // be judged any more and counts as purged.
+  Sequence forgotten() const { return forgotten_.load(); }
+  // Highest bound of all: what was judged at or above it needs no other look.
   Sequence highest() const { return highest_.load(std::memory_order_acquire); }
 
   // Takes a purge in. False: one by an unsafe method for which there is no room.
   bool add(const PurgeEntry& entry);
-  // True when one more entry like this would make older ones fold, or be refused: time to forget().
-  bool is_full_for(const PurgeEntry& entry) const;
-  // Drops what no record can be judged by any more: nothing alive was born below `oldest_birth`.
+  // Three quarters full, in all or of unsafe methods: time to forget.
+  bool is_crowded() const;
+  // Drops what no record needs to be judged by any more: nothing alive was born below `oldest_birth`. In
+  // two steps: the first makes forgotten() tell of it, so that whoever stores something afterwards sees
+  // that it is too old; then the caller looks for the oldest birth again.
+  void announce_forget(Sequence oldest_birth);
   void forget(Sequence oldest_birth);
 
   // Everything that is alive, for a snapshot in the journal. Keys come with their hash, so that each can
@@ -98,7 +100,6 @@ class Purges {
   const ByteCount limit_;
   std::atomic<Sequence> highest_{0};
   std::atomic<Sequence> forgotten_{0};
-  std::atomic<uint64_t> version_{0};
   mutable Mutex mutex_;
   HashTable keys_;
   HashTable tags_;

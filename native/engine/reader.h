@@ -31,7 +31,7 @@ struct ReaderContext {
   uint32_t volume = 0;  // for the records that are made
 };
 
-// What to find. With a key: a single, head or tombstone of that key, whole. Without: a chunk.
+// What to find. With a key: a single or head of that key, whole. Without: a chunk.
 struct ReadTarget {
   KeyHash hash{};
   std::string key;

@@ -31,10 +31,14 @@ class SegmentScan {
         sequence_(found.sequence),
         buffer_(kPiece + kOverlap) {}
 
+  // Some part could not be read: what lies there may turn up at another start.
+  bool has_unreadable() const { return has_unreadable_; }
+
   std::vector<FooterEntry> run() {
     ByteOffset at = kSegmentHeaderSize;
     while (at + kRecordFixedSize <= size_) {
       if (!load(at)) {
+        has_unreadable_ = true;
         at = round_down(at, kBlockAlignment) + kBlockAlignment;  // an unreadable block: go round it
         continue;
       }
@@ -84,6 +88,7 @@ class SegmentScan {
   const Sequence sequence_;
   AlignedBuffer buffer_;
   bool loaded_ = false;
+  bool has_unreadable_ = false;
   ByteOffset begin_ = 0;
   ByteCount length_ = 0;
   std::vector<FooterEntry> entries_;
@@ -164,14 +169,16 @@ Status write_superblock(Device& device, const Superblock& superblock) {
   return device.flush();
 }
 
-RecoveredRing recover_ring(Device& device, const Superblock& superblock, Ring& ring, Index& index,
-                           Counters& counters) {
+RecoveredRing recover_ring(Device& device, const Superblock& superblock, const Purges& purges,
+                           Ring& ring, Index& index, Counters& counters) {
   const Geometry& geometry = superblock.geometry;
   std::vector<FoundSegment> found;
   AlignedBuffer page(kSegmentHeaderSize);
   for (SegmentId segment = 0; segment < geometry.segment_count; segment++) {
     if (!device.read(geometry.segment_offset(segment), page.bytes()).ok()) {
       Counters::add(counters.read_errors);
+      // It may be readable at the next start, with records of any age.
+      ring.note_birth(segment, 1);
       continue;
     }
     const Result<SegmentHeader> header = decode_segment_header(page.bytes(), superblock.uuid);
@@ -189,18 +196,22 @@ RecoveredRing recover_ring(Device& device, const Superblock& superblock, Ring& r
     if (footer.ok() && footer.value().header.segment_sequence == item.sequence) {
       entries = footer.value().entries;
     } else {
-      entries = SegmentScan(device, geometry, item).run();
+      SegmentScan scan(device, geometry, item);
+      entries = scan.run();
+      if (scan.has_unreadable()) ring.note_birth(item.segment, 1);
       seal_recovered(device, geometry,
                      SegmentHeader{item.segment, item.sequence, superblock.uuid, 0}, entries);
     }
     for (const FooterEntry& entry : entries) {
       if (entry.birth > recovered.maximum_birth) recovered.maximum_birth = entry.birth;
       if (entry.birth < superblock.minimum_birth) continue;
+      ring.note_birth(item.segment, entry.birth);
       const auto kind = static_cast<RecordKind>(entry.kind);
-      if (kind == RecordKind::tombstone) {
-        index.remove_heads(entry.hash);
-        continue;
-      }
+      // Variants and whatever a prefix or tag names are judged when they are read.
+      PurgeSubject subject;
+      subject.birth = entry.birth;
+      if (kind != RecordKind::chunk) subject.primary_hash = entry.hash;
+      if (purges.verdict(subject) == PurgeVerdict::gone) continue;
       const ByteOffset address = start + ByteCount{entry.offset_grains} * kRecordGrain;
       const ByteCount length = ByteCount{entry.length_grains} * kRecordGrain;
       // Longer than any record that is written: a forged footer, not a reason to stop.

@@ -6,6 +6,7 @@
 #include "device/device.h"
 #include "engine/counters.h"
 #include "engine/index.h"
+#include "engine/purges.h"
 #include "engine/ring.h"
 #include "layout/superblock.h"
 
@@ -24,8 +25,8 @@ struct RecoveredRing {
   Sequence maximum_birth = 0;
 };
 
-// Fills index and ring from the device.
-RecoveredRing recover_ring(Device& device, const Superblock& superblock, Ring& ring, Index& index,
-                           Counters& counters);
+// Fills index and ring from the device, but for what the purge tables say is gone.
+RecoveredRing recover_ring(Device& device, const Superblock& superblock, const Purges& purges,
+                           Ring& ring, Index& index, Counters& counters);
 
 }  // namespace millrace

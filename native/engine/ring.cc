@@ -50,4 +50,46 @@ void Ring::cancel_reclaim(SegmentId segment) {
   segments_[segment].state.store(SegmentState::sealed);
 }
 
+void Ring::note_birth(SegmentId segment, Sequence birth) {
+  MutexLock lock(births_mutex_);
+  Segment& item = segments_[segment];
+  // A lap that was over and not flushed yet is still there beside the one that begins.
+  item.overwritten = 0;
+  if (birth < item.oldest.load()) item.oldest.store(birth);
+}
+
+void Ring::note_overwritten(SegmentId segment, Sequence oldest) {
+  MutexLock lock(births_mutex_);
+  segments_[segment].next_oldest = oldest == 0 ? kNothing : oldest;
+  segments_[segment].overwritten = ++overwrites_;
+}
+
+uint64_t Ring::flush_mark() {
+  MutexLock lock(births_mutex_);
+  return overwrites_;
+}
+
+void Ring::flushed(uint64_t mark) {
+  MutexLock lock(births_mutex_);
+  for (Segment& segment : segments_) {
+    if (segment.overwritten == 0 || segment.overwritten > mark) continue;
+    segment.overwritten = 0;
+    segment.oldest.store(segment.next_oldest);
+  }
+}
+
+void Ring::flush_failed() {
+  MutexLock lock(births_mutex_);
+  for (Segment& segment : segments_) segment.overwritten = 0;
+}
+
+Sequence Ring::oldest_birth() const {
+  Sequence oldest = kNothing;
+  for (const Segment& segment : segments_) {
+    const Sequence birth = segment.oldest.load();
+    if (birth < oldest) oldest = birth;
+  }
+  return oldest;
+}
+
 }  // namespace millrace

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <vector>
 
+#include "base/sync.h"
 #include "layout/geometry.h"
 
 namespace millrace {
@@ -60,15 +61,35 @@ class Ring {
   void begin_reclaim(SegmentId segment);
   void cancel_reclaim(SegmentId segment);
 
+  // What a start might find in a segment: the lowest birth among its records, those of an earlier lap
+  // included until a flush has made it certain that their segment header is overwritten. Purges are
+  // forgotten by it.
+  void note_birth(SegmentId segment, Sequence birth);
+  // Nothing of the earlier lap can be found any more once the next flush is done: `oldest` is all there is.
+  void note_overwritten(SegmentId segment, Sequence oldest);
+  // Before a flush; then, when it succeeded, with its result; or when it failed.
+  uint64_t flush_mark();
+  void flushed(uint64_t mark);
+  void flush_failed();
+  // Of all segments; the highest possible where there is nothing.
+  Sequence oldest_birth() const;
+
  private:
   friend class SegmentPin;
+  static constexpr Sequence kNothing = ~Sequence{0};
   struct Segment {
     std::atomic<uint32_t> pins{0};
     std::atomic<SegmentState> state{SegmentState::free};
     std::atomic<Sequence> sequence{0};
+    std::atomic<Sequence> oldest{kNothing};
+    Sequence next_oldest = kNothing;  // under births_mutex_: becomes `oldest` with the flush after
+    uint64_t overwritten = 0;         // this mark; 0: nothing waits
   };
+
   Geometry geometry_;
   std::vector<Segment> segments_;
+  Mutex births_mutex_;
+  uint64_t overwrites_ = 0;
 };
 
 }  // namespace millrace

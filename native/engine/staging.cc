@@ -20,11 +20,7 @@ bool Staging::offer(const Ref<MemoryRecord>& record) {
     MutexLock lock(mutex_);
     if (refusing_ || closed_) return false;
     const ByteCount bytes = record->charge();
-    // A purge that a full queue refused would be undone by the next start. It weighs next to nothing, so
-    // tombstones may use as much again.
-    const bool is_purge = record->header.kind == RecordKind::tombstone;
-    const ByteCount limit = is_purge ? 2 * limit_ : limit_;
-    if (bytes_.load(std::memory_order_relaxed) + bytes > limit) return false;
+    if (bytes_.load(std::memory_order_relaxed) + bytes > limit_) return false;
     bytes_.fetch_add(bytes, std::memory_order_relaxed);
     if (backlogged()) was_backlogged_ = true;
     if (queue_.empty()) work = work_;
@@ -78,6 +74,15 @@ bool Staging::is_current(const Ref<MemoryRecord>& record) {
   MutexLock lock(mutex_);
   const auto found = by_hash_.find(record->header.hash);
   return found != by_hash_.end() && found->second.get() == record.get();
+}
+
+Sequence Staging::oldest_birth() {
+  Sequence oldest = ~Sequence{0};
+  MutexLock lock(mutex_);
+  for (const auto& [hash, record] : by_hash_) {
+    if (record->header.birth < oldest) oldest = record->header.birth;
+  }
+  return oldest;
 }
 
 void Staging::cancel(const KeyHash& hash) {

@@ -50,6 +50,8 @@ class Staging {
   // False when the taken record was cancelled or replaced: it need not be written any more.
   bool is_current(const Ref<MemoryRecord>& record);
   void cancel(const KeyHash& hash);
+  // Lowest birth of what is wanted and not settled; the highest possible when there is nothing.
+  Sequence oldest_birth();
 
   bool backlogged() const { return bytes_.load(std::memory_order_relaxed) > limit_ / 2; }
   ByteCount bytes() const { return bytes_.load(std::memory_order_relaxed); }

@@ -32,7 +32,7 @@ Ref<MemoryRecord> Store::peek_head(const KeyPlace& place, const std::string& key
   Ref<MemoryRecord> record = tier_.peek(place.hash);
   Staging* staging = this->staging(place.volume);
   if (!record && staging != nullptr) record = staging->find(place.hash);
-  if (record && record->key == key && record->header.kind != RecordKind::tombstone) return record;
+  if (record && record->key == key && verdict(*record) != PurgeVerdict::gone) return record;
   return Ref<MemoryRecord>();
 }
 
@@ -43,8 +43,10 @@ Found Store::find(const KeyPlace& place, const std::string& key, Sequence minimu
   Ref<MemoryRecord> found = tier_.find(hash);
   if (!found && staging != nullptr) found = staging->find(hash);
   if (found) {
-    const bool usable = found->key == key && found->header.kind != RecordKind::tombstone &&
-                        found->header.birth >= minimum_birth;
+    const bool is_purged = verdict(*found) == PurgeVerdict::gone;
+    if (is_purged) tier_.remove(hash);
+    const bool usable =
+        found->key == key && !is_purged && found->header.birth >= minimum_birth;
     Counters::add(counters_.lookups);
     Counters::add(usable ? counters_.memory_hits : counters_.misses);
     if (!usable) return Found::miss;
@@ -52,7 +54,7 @@ Found Store::find(const KeyPlace& place, const std::string& key, Sequence minimu
     return Found::hit;
   }
   IndexHit hits[Index::kMaximumHits];
-  const bool known = !volumes_.empty() && !closed() &&
+  const bool known = !is_off(place.volume) && !closed() &&
                      volumes_[place.volume]->index().lookup(hash.low, hits) > 0;
   if (known && done == nullptr) return Found::pending;
   Counters::add(counters_.lookups);
@@ -72,10 +74,16 @@ void Store::head_read(void* context, Status status, Ref<MemoryRecord> record,
                       const IndexHit& hit) {
   auto* pending = static_cast<PendingRead*>(context);
   Store& store = *pending->store;
-  if (status.ok() && (record->header.kind == RecordKind::tombstone ||
-                      record->header.birth < pending->minimum_birth ||
+  if (status.ok() && (record->header.birth < pending->minimum_birth ||
                       !decode_head(record->head_bytes()).ok())) {
     status = Status(Code::not_found, "the record is not valid any more");
+    record.reset();
+  }
+  if (status.ok() && store.verdict(*record) == PurgeVerdict::gone) {
+    // A prefix, a tag, or the primary key of a variant: nobody looked for it in the index.
+    store.volumes_[record->volume]->index().remove(record->header.hash.low,
+                                                   Index::address_of(hit.word));
+    status = Status(Code::not_found, "the record was purged");
     record.reset();
   }
   if (status.ok()) {
@@ -118,7 +126,7 @@ Found Store::read_chunk(const BodyRange& range, std::vector<PageSpan>* spans, Fi
     *spans = found->slice(in_chunk, range.length < rest ? range.length : rest);
     return Found::hit;
   }
-  if (volumes_.empty() || closed()) return Found::miss;
+  if (is_off(range.volume) || closed()) return Found::miss;
   ByteCount chunk_length = kChunkSize;
   if (range.object_length != kUnknownLength) {
     const ByteOffset begin = chunk * kChunkSize;

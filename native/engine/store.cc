@@ -31,6 +31,9 @@ constexpr uint64_t kIncarnationStep = uint64_t{1} << 32;
 constexpr ByteCount kWeightUnit = 16 * kMiB;
 constexpr ByteCount kMaximumWeight = (1 << 24) - 1;
 
+// Of index_memory_limit, for the purge tables of a store without volumes.
+constexpr ByteCount kPurgeShare = 16;
+
 ByteCount staging_limit(ByteCount memory_limit) {
   return std::clamp(memory_limit / kStagingShare, kMinimumStaging, kMaximumStaging);
 }
@@ -93,6 +96,7 @@ Result<Ref<Store>> Store::open(const StoreOptions& options, std::unique_ptr<Devi
   }
   // An outside tier has buffers of its own.
   auto store = Ref<Store>::adopt(new Store(options, appender_memory(options)));
+  store->purges_ = std::make_unique<Purges>(options.index_memory_limit / kPurgeShare);
   if (options.external_life > 0) {
     store->birth_.store(options.external_life * kIncarnationStep);
     store->incarnation_.store(options.external_life * kIncarnationStep);
@@ -227,7 +231,7 @@ bool Store::offer(const Ref<MemoryRecord>& record) {
   return false;
 }
 
-Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head) {
+Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head, Sequence birth) {
   const Result<HeadView> view = decode_head(head);
   if (!view.ok()) return Status(Code::invalid, view.status().message());
   if (record->key.size() + head.size() > Fill::kMaximumKeyAndHead) {
@@ -235,6 +239,7 @@ Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head) {
   }
   auto refreshed = Ref<MemoryRecord>::adopt(new MemoryRecord());
   refreshed->header = record->header;
+  refreshed->header.birth = std::max(record->header.birth, birth);
   refreshed->header.meta_length = static_cast<uint32_t>(head.size());
   refreshed->volume = record->volume;
   refreshed->key = record->key;
@@ -246,7 +251,7 @@ Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head) {
   for (const PageSpan& span : record->body) refreshed->body.push_back(span.share());
   refreshed->seal();
   MutexLock lock(fills_mutex_);
-  if (!is_current_locked(*record)) {
+  if (!is_current_locked(*record) || verdict(*record) == PurgeVerdict::gone) {
     return Status(Code::not_found, "the object was purged or replaced before its 304 came");
   }
   tier_.publish(refreshed);
@@ -258,55 +263,13 @@ bool Store::is_current_locked(const MemoryRecord& record) {
   const Ref<MemoryRecord> known =
       peek_head(KeyPlace{record.volume, record.header.hash}, record.key);
   if (known) return known->header.incarnation == record.header.incarnation;
-  if (volumes_.empty()) return false;
+  if (is_off(record.volume)) return false;
   IndexHit hits[Index::kMaximumHits];
   const uint32_t count = volumes_[record.volume]->index().lookup(record.header.hash.low, hits);
   for (uint32_t i = 0; i < count; i++) {
     if (Index::kind_of(hits[i].word) != RecordKind::chunk) return true;
   }
   return false;
-}
-
-void Store::purge_key(const std::string& primary_key) {
-  Counters::add(counters_.purges);
-  const Sequence sequence = birth_.fetch_add(1) + 1;
-  const KeyPlace place = place_of(primary_key);
-  // One step for whoever publishes a version that it read or was given before.
-  MutexLock lock(fills_mutex_);
-  for (Fill* fill : fills_) {
-    if (fill->primary_hash() == place.hash) fill->purge();
-  }
-  const uint32_t count = volumes_.empty() ? 1 : volume_count();
-  for (uint32_t volume = 0; volume < count; volume++) {
-    purge_in_locked(volume == place.volume ? place : place_in(volume, primary_key), primary_key,
-                    sequence);
-  }
-}
-
-void Store::purge_in_locked(const KeyPlace& place, const std::string& primary_key,
-                            Sequence sequence) {
-  IndexHit hits[Index::kMaximumHits];
-  Index* index = volumes_.empty() ? nullptr : &volumes_[place.volume]->index();
-  Staging* staging = this->staging(place.volume);
-  const bool known = peek_head(place, primary_key).get() != nullptr ||
-                     (index != nullptr && index->lookup(place.hash.low, hits) > 0);
-  if (staging != nullptr) staging->cancel(place.hash);
-  if (index != nullptr) index->remove_heads(place.hash.low);
-  tier_.remove(place.hash);
-  // Nothing of this key: nothing to write, so that requests to random URLs cost no disk.
-  if (!known || staging == nullptr) return;
-  RecordHeader header;
-  header.kind = RecordKind::tombstone;
-  header.birth = sequence;
-  header.hash = place.hash;
-  header.object_length = 0;
-  header.created_ms = wall_clock_ms();
-  header.key_length = static_cast<uint32_t>(primary_key.size());
-  const Ref<MemoryRecord> tombstone =
-      copy_record(*pool_, header, primary_key, Bytes(), std::span<const Bytes>());
-  if (!tombstone) return;
-  tombstone->volume = place.volume;
-  offer(tombstone);
 }
 
 Result<Ref<MemoryRecord>> Store::adopt(Bytes bytes, const KeyHash& hash, const std::string& key) {
@@ -346,6 +309,7 @@ Result<Ref<MemoryRecord>> Store::adopt(Bytes bytes, const KeyHash& hash, const s
     record = copy_record(*pool_, view.header, key, view.meta, parts);
     if (!record) return Status(Code::again, "no free page for a record");
   }
+  if (verdict(*record) == PurgeVerdict::gone) return Status(Code::corrupt, "the record was purged");
   tier_.publish(record);
   return record;
 }

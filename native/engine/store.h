@@ -13,6 +13,7 @@
 
 #include "engine/counters.h"
 #include "engine/fill.h"
+#include "engine/judge.h"
 #include "engine/memory-tier.h"
 #include "engine/reader.h"
 #include "engine/volume.h"
@@ -33,6 +34,17 @@ struct StoreOptions {
 };
 
 enum class Found : uint8_t { hit, miss, pending };
+
+// What is to be purged. A key is a canonical primary key and takes its variants along.
+struct PurgeRequest {
+  PurgeKind kind = PurgeKind::key;
+  std::string text{};    // the key, or a prefix of 1 to kMaximumPurgePrefix bytes
+  uint64_t tag = 0;      // tag_hash() of the tag
+  bool soft = false;
+  // Nobody asked for it: an unsafe method succeeded, or what is stored turned out to be unusable. Only for
+  // keys, hard, and written down only where something of the key is stored.
+  bool unsafe_method = false;
+};
 
 // A volume that a store of several goes on without.
 struct LeftOutVolume {
@@ -93,11 +105,26 @@ class Store : public RefCounted<Store> {
   uint32_t first_missing_chunk(const MemoryRecord& record, ByteOffset offset, ByteCount length);
 
   Ref<Fill> begin_fill(std::string primary_key, Notice producer);
-  // A 304: the same body under a new head. The record must be a single or head record of this store.
-  Status refresh(const Ref<MemoryRecord>& record, Bytes head);
-  // Removes the primary key and, through its marker, every variant; running fills are not published. Also in
-  // volumes that the key does not select now: they may have held it before a volume was added.
-  void purge_key(const std::string& primary_key);
+  // A 304: the same body under a new head, born when the origin was asked. The record must be a single or
+  // head record of this store.
+  Status refresh(const Ref<MemoryRecord>& record, Bytes head, Sequence birth);
+  // What was born before this call is gone, or stale, from its return on. `done` is called exactly once, on
+  // any thread, when that is durable in every volume: also in those that a key does not select now, which
+  // may have held it before a volume was added. With an error the purge holds in this process alone, and
+  // the volume it names is off.
+  using PurgeDone = void (*)(void* context, Status status, uint32_t volume);
+  // Returns the bound: what was born below it is purged.
+  Sequence purge(const PurgeRequest& request, PurgeDone done, void* context);
+  // A purge of an earlier life that an outside tier has kept; before anything is found.
+  void restore_purge(const PurgeRequest& request, Sequence bound);
+  // What the purge tables say about a record in memory.
+  PurgeVerdict verdict(const MemoryRecord& record) const;
+  // The same about what a fill fetches; `tags` of its head, once there is one.
+  PurgeVerdict verdict(const KeyPlace& primary, std::string_view primary_key, Sequence birth,
+                       Bytes tags) const;
+  const Purges& purges(uint32_t volume = 0) const {
+    return volumes_.empty() ? *purges_ : volumes_[volume]->purges();
+  }
 
   // For an external tier (l2_backend: file): checks a record's bytes as they come from a file and brings
   // it into memory. corrupt or not_found when it is not the wanted one.
@@ -136,7 +163,8 @@ class Store : public RefCounted<Store> {
   static void relieve_fills(void* self);
   // Whether the store still holds this version under its key, as far as memory and index tell.
   bool is_current_locked(const MemoryRecord& record);
-  void purge_in_locked(const KeyPlace& place, const std::string& primary_key, Sequence sequence);
+  bool purge_in_locked(uint32_t volume, const PurgeRequest& request, const PurgeEntry& entry);
+  bool is_off(uint32_t volume) const { return volumes_.empty() || volumes_[volume]->is_off(); }
   static void head_read(void* context, Status status, Ref<MemoryRecord> record, const IndexHit& hit);
   static void chunk_read(void* context, Status status, Ref<MemoryRecord> record,
                          const IndexHit& hit);
@@ -149,6 +177,7 @@ class Store : public RefCounted<Store> {
   std::vector<LeftOutVolume> left_out_;
   std::unique_ptr<Staging> outside_;              // to an outside tier; never beside volumes
   HashKey hash_key_{};                            // without volumes
+  std::unique_ptr<Purges> purges_;                // without volumes
   std::atomic<Sequence> birth_{1};
   std::atomic<uint64_t> incarnation_{1};
   std::atomic<bool> closed_{false};

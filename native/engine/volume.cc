@@ -17,6 +17,11 @@ constexpr uint32_t kLifeShift = 28;
 // A mean record below this size would leave the index full before the device is; then it overwrites.
 constexpr ByteCount kSmallestMeanRecord = 4 * kKiB;
 
+// Purge tables get this share of index_memory_limit: room for 40,000 keys by default. At most what a
+// snapshot in half a half of the journal holds.
+constexpr ByteCount kPurgeShare = 16;
+constexpr ByteCount kMaximumPurgeMemory = kJournalSize / 2;
+
 }  // namespace
 
 Result<std::unique_ptr<Volume>> Volume::identify(std::unique_ptr<Device> device) {
@@ -43,14 +48,26 @@ void Volume::recover(const VolumeOptions& options, bool discard) {
   const uint64_t started = monotonic_ms();
   ring_ = std::make_unique<Ring>(superblock_.geometry);
   const uint64_t wanted = superblock_.geometry.device_size / kSmallestMeanRecord;
-  const uint64_t allowed = options.index_memory_limit / sizeof(uint64_t);
+  const ByteCount purge_memory =
+      std::min(options.index_memory_limit / kPurgeShare, kMaximumPurgeMemory);
+  const uint64_t allowed = (options.index_memory_limit - purge_memory) / sizeof(uint64_t);
   index_ = std::make_unique<Index>(std::min(std::max<uint64_t>(wanted, 1024), allowed));
   staging_ = std::make_unique<Staging>(options.staging_limit);
   if (discard) superblock_.minimum_birth = ~Sequence{0};
-  const RecoveredRing recovered = recover_ring(*device_, superblock_, *ring_, *index_, counters_);
+  purges_ = std::make_unique<Purges>(purge_memory);
+  purge_log_ = std::make_unique<PurgeLog>(*device_, superblock_.uuid, *purges_, *ring_, *staging_,
+                                          counters_);
+  // Purges first: what they name is not even put into the index.
+  const PurgeLog::Recovered purged = purge_log_->recover();
+  const RecoveredRing recovered =
+      recover_ring(*device_, superblock_, *purges_, *ring_, *index_, counters_);
   discarded_ = discard;
   compress_ = options.compress;
-  next_birth_ = std::max(superblock_.birth_sequence, recovered.maximum_birth + 1);
+  next_birth_ = std::max({superblock_.birth_sequence, recovered.maximum_birth + 1, purged.sequence});
+  if (purged.lost_all) {
+    static_cast<void>(
+        purges_->add(PurgeEntry{PurgeKind::all, false, false, next_birth_, 0, std::string()}));
+  }
   next_segment_ = recovered.next_segment;
   next_sequence_ = recovered.next_sequence;
   Counters::add(counters_.recovery_ms, monotonic_ms() - started);
@@ -66,7 +83,8 @@ Status Volume::start(const VolumeStart& start) {
   superblock_.birth_sequence = start.birth;
   if (discarded_) superblock_.minimum_birth = start.birth;
   superblock_.clean = false;
-  const Status status = write_superblock(*device_, superblock_);
+  Status status = write_superblock(*device_, superblock_);
+  if (status.ok()) status = purge_log_->start();
   if (!status.ok()) return status;
   AppenderOptions append;
   append.uuid = superblock_.uuid;
@@ -78,6 +96,8 @@ Status Volume::start(const VolumeStart& start) {
       std::max(next_sequence_, superblock_.superblock_sequence << kLifeShift);
   append.zero_ahead = superblock_.lazy_zero;
   append.compress = compress_;
+  append.purges = purges_.get();
+  append.hash_key = superblock_.hash_key;
   appender_ = std::make_unique<Appender>(*device_, *ring_, *index_, *staging_, counters_, append);
   appender_->start();
   return Status();
@@ -85,6 +105,7 @@ Status Volume::start(const VolumeStart& start) {
 
 void Volume::close(Sequence birth, uint64_t next_incarnation) {
   if (std::exchange(closed_, true)) return;
+  if (purge_log_) purge_log_->stop();
   if (appender_) appender_->stop();
   if (appender_ && !appender_->writes_off()) {
     superblock_.superblock_sequence++;
@@ -96,6 +117,11 @@ void Volume::close(Sequence birth, uint64_t next_incarnation) {
     static_cast<void>(write_superblock(*device_, superblock_));
   }
   device_->close();
+}
+
+void Volume::turn_off() {
+  off_.store(true, std::memory_order_release);
+  staging_->refuse_offers();
 }
 
 uint64_t rendezvous_score(uint64_t hash, uint32_t weight) {

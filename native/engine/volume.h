@@ -10,6 +10,8 @@
 #include "engine/appender.h"
 #include "engine/counters.h"
 #include "engine/index.h"
+#include "engine/purge-log.h"
+#include "engine/purges.h"
 #include "engine/ring.h"
 #include "engine/staging.h"
 #include "layout/superblock.h"
@@ -65,6 +67,13 @@ class Volume {
   Index& index() { return *index_; }
   Staging& staging() { return *staging_; }
   Appender& appender() { return *appender_; }
+  const Purges& purges() const { return *purges_; }
+  Purges& purges() { return *purges_; }
+  PurgeLog& purge_log() { return *purge_log_; }
+  // What was purged could not be written down: nothing of this volume is read any more, lest it be served
+  // after a restart, and nothing is written.
+  void turn_off();
+  bool is_off() const { return off_.load(std::memory_order_acquire); }
   Counters& counters() { return counters_; }
   const Counters& counters() const { return counters_; }
 
@@ -78,6 +87,9 @@ class Volume {
   std::unique_ptr<Index> index_;
   std::unique_ptr<Staging> staging_;
   std::unique_ptr<Appender> appender_;
+  std::unique_ptr<Purges> purges_;
+  std::unique_ptr<PurgeLog> purge_log_;
+  std::atomic<bool> off_{false};
   Sequence next_birth_ = 1;
   SegmentId next_segment_ = 0;
   Sequence next_sequence_ = 1;

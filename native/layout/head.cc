@@ -197,4 +197,11 @@ Result<HeadView> decode_head(Bytes bytes) {
   return head;
 }
 
+Bytes head_tags(Bytes head) {
+  if (head.size() < kHeadFixedSize) return Bytes();
+  const ByteCount length = ByteCount{load_le<uint16_t>(head, 86)} * kTagSize;
+  const ByteOffset begin = load_le<uint32_t>(head, 88);
+  return begin + length <= head.size() ? head.subspan(begin, length) : Bytes();
+}
+
 }  // namespace millrace

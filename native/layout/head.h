@@ -74,4 +74,7 @@ void encode_head(const HeadView& head, MutableBytes out);
 // "Name: value\r\n" lines without NUL or bare CR/LF, that Vary names are lower-case tokens.
 Result<HeadView> decode_head(Bytes bytes);
 
+// The tags of a head that decoded before, without looking at the rest; none where they are out of place.
+Bytes head_tags(Bytes head);
+
 }  // namespace millrace

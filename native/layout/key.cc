@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/siphash.h"
 #include "layout/record.h"
 
 namespace millrace {
@@ -187,6 +188,16 @@ Result<std::string> canonical_key(const RequestTarget& request, const KeyRules& 
   }
   return key;
 }
+
+uint64_t tag_hash(std::string_view tag) {
+  // Not secret: an origin that makes two tags collide has only its own objects purged.
+  constexpr HashKey kTagKey{'m', 'i', 'l', 'l', 'r', 'a', 'c', 'e', ' ', 't', 'a', 'g', ' ', 'k', 'e', 'y'};
+  const uint64_t hash =
+      siphash_128(kTagKey, Bytes(reinterpret_cast<const uint8_t*>(tag.data()), tag.size())).low;
+  return hash == 0 ? 1 : hash;
+}
+
+std::string_view primary_of(std::string_view key) { return key.substr(0, key.find('\n')); }
 
 Result<std::string> variant_key(std::string_view primary, Bytes vary, std::span<const Field> fields) {
   std::string key(primary);

@@ -41,6 +41,13 @@ struct Field {
   std::string_view value;
 };
 
+// The part of a stored key that is the primary one.
+std::string_view primary_of(std::string_view key);
+
+// How a tag is stored in a head and in the purge journal: the same on every device, because a head is
+// encoded before it is known where it goes. Never 0.
+uint64_t tag_hash(std::string_view tag);
+
 // `vary` as in HeadView ("name\0name\0"); several lines of one field are joined by ", "; white space
 // around commas of the joined value is removed; an absent field is written without ':' so that absent
 // matches only absent. Values of accept-encoding and accept-language are also lower-cased.

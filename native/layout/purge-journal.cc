@@ -26,14 +26,6 @@ ByteCount entry_size(PurgeKind kind, ByteCount prefix_length) {
   return kPurgeEntryFixedSize + round_up(prefix_length, 8);
 }
 
-// A canonical URL holds no control bytes; one in a prefix would reach into the variant part of a key.
-bool is_prefix_text(Bytes text) {
-  for (const uint8_t byte : text) {
-    if (byte <= 0x20 || byte == 0x7f) return false;
-  }
-  return true;
-}
-
 // The entry at the start of `rest`, and its length in *length.
 Result<PurgeEntry> decode_entry(Bytes rest, ByteCount* length) {
   const Status damaged(Code::corrupt, "a purge journal entry is malformed");
@@ -57,10 +49,9 @@ Result<PurgeEntry> decode_entry(Bytes rest, ByteCount* length) {
   if (is_prefix) {
     const Bytes text = rest.subspan(kPurgeEntryFixedSize, prefix_length);
     const ByteCount text_end = kPurgeEntryFixedSize + prefix_length;
-    if (!is_prefix_text(text) || !all_zero(rest.subspan(text_end, *length - text_end))) {
-      return damaged;
-    }
     entry.prefix.assign(text.begin(), text.end());
+    if (!is_purge_prefix(entry.prefix)) return damaged;
+    if (!all_zero(rest.subspan(text_end, *length - text_end))) return damaged;
   }
   return entry;
 }
@@ -83,6 +74,15 @@ void encode_entry(const PurgeEntry& entry, MutableBytes out) {
 
 }  // namespace
 
+bool is_purge_prefix(std::string_view text) {
+  if (text.empty() || text.size() > kMaximumPurgePrefix) return false;
+  for (const char c : text) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (byte <= 0x20 || byte == 0x7f) return false;
+  }
+  return true;
+}
+
 ByteCount purge_entry_size(const PurgeEntry& entry) {
   return entry_size(entry.kind, entry.prefix.size());
 }
@@ -98,12 +98,20 @@ size_t purge_entries_that_fit(std::span<const PurgeEntry> entries) {
   return count;
 }
 
+size_t purge_block_count(std::span<const PurgeEntry> entries) {
+  size_t blocks = 0;
+  for (; !entries.empty(); blocks++) entries = entries.subspan(purge_entries_that_fit(entries));
+  return blocks;
+}
+
 void encode_purge_block(const PurgeBlock& head, std::span<const PurgeEntry> entries,
                         const DeviceUuid& uuid, MutableBytes out) {
   MR_ASSERT_OP(out.size(), ==, kPurgeBlockSize);
   MR_ASSERT_OP(head.generation, >, 0u);
   MR_ASSERT_OP(head.number, <, kPurgeBlocksPerHalf);
   MR_ASSERT_OP(head.snapshot_blocks, <=, kPurgeBlocksPerHalf);
+  MR_ASSERT_OP(head.previous, <, head.generation);
+  MR_ASSERT_OP(head.commit_first, <=, head.number);
   std::memset(out.data(), 0, out.size());
   store_le<uint32_t>(out, 0, kMagic);
   store_le<uint32_t>(out, 4, head.number);
@@ -111,6 +119,8 @@ void encode_purge_block(const PurgeBlock& head, std::span<const PurgeEntry> entr
   std::memcpy(out.data() + 16, uuid.data(), uuid.size());
   store_le<uint64_t>(out, 32, head.sequence);
   store_le<uint32_t>(out, 40, head.snapshot_blocks);
+  store_le<uint64_t>(out, 48, head.previous);
+  store_le<uint32_t>(out, 56, head.commit_first);
   ByteOffset at = kEntriesOffset;
   for (const PurgeEntry& entry : entries) {
     MR_ASSERT_OP(entry.bound, <=, head.sequence);
@@ -139,9 +149,12 @@ Result<PurgeBlock> decode_purge_block(Bytes bytes, const DeviceUuid& uuid) {
   block.sequence = load_le<uint64_t>(bytes, 32);
   block.snapshot_blocks = load_le<uint32_t>(bytes, 40);
   const ByteCount entry_bytes = load_le<uint32_t>(bytes, 44);
+  block.previous = load_le<uint64_t>(bytes, 48);
+  block.commit_first = load_le<uint32_t>(bytes, 56);
   if (block.number >= kPurgeBlocksPerHalf || block.generation == 0 ||
       block.snapshot_blocks > kPurgeBlocksPerHalf || entry_bytes > kEntryRoom ||
-      !all_zero(bytes.subspan(48, kEntriesOffset - 48)) ||
+      block.previous >= block.generation || block.commit_first > block.number ||
+      !all_zero(bytes.subspan(60, kEntriesOffset - 60)) ||
       !all_zero(bytes.subspan(kEntriesOffset + entry_bytes, kEntryRoom - entry_bytes))) {
     return Status(Code::corrupt, "a purge journal block with impossible fields");
   }

@@ -11,7 +11,9 @@
 //     32    8   sequence          birth sequence at the time of writing: no bound in or before it is higher
 //     40    4   snapshot_blocks   so many blocks at the start repeat what was alive at the change of halves
 //     44    4   entry_bytes       used of the entry area
-//     48   16   zero
+//     48    8   previous          generation that this one replaced, 0: none
+//     56    4   commit_first      number of the first block that was written together with this one
+//     60    4   zero
 //     64    .   entries, zero up to 4091
 //   4092    4   crc32c            of bytes 0 to 4091
 //
@@ -25,6 +27,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -55,6 +58,8 @@ struct PurgeBlock {
   uint64_t generation = 0;
   Sequence sequence = 0;
   uint32_t snapshot_blocks = 0;
+  uint64_t previous = 0;
+  uint32_t commit_first = 0;
   std::vector<PurgeEntry> entries;
 };
 
@@ -63,9 +68,13 @@ constexpr ByteOffset purge_block_offset(uint64_t generation, uint32_t number) {
   return kJournalOffset + (generation % 2) * kJournalSize + number * kPurgeBlockSize;
 }
 
+// A prefix is text of a canonical URL: no control bytes, no space, not too long.
+bool is_purge_prefix(std::string_view text);
 ByteCount purge_entry_size(const PurgeEntry& entry);
 // How many of these entries, from the first on, one block holds.
 size_t purge_entries_that_fit(std::span<const PurgeEntry> entries);
+// How many blocks all of them take.
+size_t purge_block_count(std::span<const PurgeEntry> entries);
 // Fills kPurgeBlockSize bytes. The entries must fit.
 void encode_purge_block(const PurgeBlock& head, std::span<const PurgeEntry> entries,
                         const DeviceUuid& uuid, MutableBytes out);

@@ -38,7 +38,7 @@ uint32_t header_crc(Bytes header) {
 Status check_fields(const RecordHeader& header) {
   const auto kind = static_cast<uint8_t>(header.kind);
   if (kind < static_cast<uint8_t>(RecordKind::single) ||
-      kind > static_cast<uint8_t>(RecordKind::tombstone)) {
+      kind > static_cast<uint8_t>(RecordKind::chunk)) {
     return Status(Code::corrupt, "a record of unknown kind");
   }
   if ((header.flags & ~kRecordLz4) != 0) {

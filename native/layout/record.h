@@ -22,7 +22,6 @@ enum class RecordKind : uint8_t {
   single = 1,  // head and whole body of an object of at most one chunk
   head = 2,    // head of an object whose body lies in chunk records
   chunk = 3,   // one body part; no key, no meta
-  tombstone = 4,  // key only: everything older of this key is gone (recovery must not bring it back)
 };
 
 inline constexpr ByteCount kRecordFixedSize = 128;
@@ -41,7 +40,7 @@ struct RecordHeader {
   uint8_t chunk_shift = 20;      // log2 of the chunk size
   Sequence segment_sequence = 0; // rejects leftovers of the previous lap
   Sequence birth = 0;            // the global sequence when the origin request was sent
-  KeyHash hash{};                // of the record: object hash for single, head and tombstone
+  KeyHash hash{};                // of the record: object hash for single and head
   uint64_t incarnation = 0;      // version of the object; a chunk never answers for another one
   uint32_t chunk_number = 0;
   uint32_t interval_begin = 0;   // first byte of the chunk that the body holds; multiple of kPageSize

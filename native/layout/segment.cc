@@ -150,7 +150,7 @@ Result<std::vector<FooterEntry>> decode_footer_entries(const FooterTrailer& trai
     at += kFooterEntrySize;
     const uint64_t end = uint64_t{entry.offset_grains} + entry.length_grains;
     if (entry.kind < static_cast<uint8_t>(RecordKind::single) ||
-        entry.kind > static_cast<uint8_t>(RecordKind::tombstone) ||
+        entry.kind > static_cast<uint8_t>(RecordKind::chunk) ||
         entry.offset_grains < first_grain || entry.length_grains == 0 || end > last_grain) {
       return Status(Code::corrupt, "a footer's entry is out of range");
     }

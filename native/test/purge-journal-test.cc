@@ -24,7 +24,7 @@ std::vector<PurgeEntry> sample() {
 
 std::vector<uint8_t> encoded(const std::vector<PurgeEntry>& entries) {
   std::vector<uint8_t> bytes(kPurgeBlockSize, 0xee);
-  encode_purge_block(PurgeBlock{3, 5, 12, 2, {}}, entries, kUuid, bytes);
+  encode_purge_block(PurgeBlock{3, 5, 12, 2, 4, 3, {}}, entries, kUuid, bytes);
   return bytes;
 }
 
@@ -42,6 +42,8 @@ TEST_CASE("purge journal: a block decodes to what was encoded") {
   CHECK(decoded.value().generation == 5);
   CHECK(decoded.value().sequence == 12);
   CHECK(decoded.value().snapshot_blocks == 2);
+  CHECK(decoded.value().previous == 4);
+  CHECK(decoded.value().commit_first == 3);
   CHECK(decoded.value().entries == sample());
 }
 
@@ -90,7 +92,7 @@ TEST_CASE("purge journal: entries fill a block and no more are said to fit") {
   const size_t count = purge_entries_that_fit(keys);
   CHECK(count == (4092 - 64) / 24);
   std::vector<uint8_t> bytes(kPurgeBlockSize);
-  encode_purge_block(PurgeBlock{0, 1, 12, 0, {}}, std::span(keys).first(count), kUuid, bytes);
+  encode_purge_block(PurgeBlock{0, 1, 12, 0, 0, 0, {}}, std::span(keys).first(count), kUuid, bytes);
   const Result<PurgeBlock> decoded = decode_purge_block(bytes, kUuid);
   REQUIRE(decoded.ok());
   CHECK(decoded.value().entries.size() == count);
@@ -98,6 +100,8 @@ TEST_CASE("purge journal: entries fill a block and no more are said to fit") {
                            std::string(kMaximumPurgePrefix, 'x')};
   CHECK(purge_entries_that_fit(std::vector<PurgeEntry>(3, longest)) == 1);
   CHECK(purge_entries_that_fit({}) == 0);
+  CHECK(purge_block_count({}) == 0);
+  CHECK(purge_block_count(keys) == 6);
 }
 
 TEST_CASE("purge journal: a valid checksum does not excuse impossible values") {
@@ -110,7 +114,9 @@ TEST_CASE("purge journal: a valid checksum does not excuse impossible values") {
       {8, 0},      // generation 0 (it was 5)
       {41, 0xff},  // more snapshot blocks than a half has
       {45, 0xff},  // more entry bytes than there is room
-      {50, 1},     // padding
+      {48, 5},     // replaces itself
+      {56, 4},     // written together with a later block
+      {60, 1},     // padding
       {64, 0},     // kind
       {64, 5},
       {65, 4},     // unknown flag

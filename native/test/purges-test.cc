@@ -170,14 +170,28 @@ TEST_CASE("purges: forgetting drops what concerns nothing alive, and says up to 
   CHECK(purges.highest() == 0);
 }
 
-TEST_CASE("purges: a verdict's version changes with every purge") {
+TEST_CASE("purges: forgetting is announced before anything is dropped") {
   Purges purges(kRoomy);
-  const uint64_t before = purges.version();
-  CHECK(purges.add(key(1, 1)));
-  const uint64_t between = purges.version();
-  CHECK(between != before);
-  CHECK(purges.add(key(1, 2)));
-  CHECK(purges.version() != between);
+  CHECK(purges.add(key(1, 10)));
+  CHECK(purges.add(key(2, 20)));
+  purges.announce_forget(15);
+  CHECK(purges.forgotten() == 10);
+  CHECK(purges.verdict(born(9, 1)) == PurgeVerdict::gone);
+  // Something older turned up meanwhile: nothing is dropped.
+  purges.forget(5);
+  CHECK(purges.stats().entries == 2);
+  CHECK(purges.verdict(born(9, 1)) == PurgeVerdict::gone);
+}
+
+TEST_CASE("purges: tables are crowded before they are full") {
+  Purges purges(100 * Purges::kHashCharge);
+  for (uint64_t i = 1; i <= 75; i++) CHECK(purges.add(key(i, i)));
+  CHECK(!purges.is_crowded());
+  CHECK(purges.add(key(76, 76)));
+  CHECK(purges.is_crowded());
+  Purges unsafe(100 * Purges::kHashCharge);
+  for (uint64_t i = 1; i <= 38; i++) CHECK(unsafe.add(unsafe_key(i, i)));
+  CHECK(unsafe.is_crowded());
 }
 
 TEST_CASE("purges: entries() rebuilds tables that judge alike") {

@@ -28,7 +28,7 @@ SegmentFooter sample_footer(uint64_t entries, Random& random) {
     entry.birth = 5 + random.below(100);
     entry.offset_grains = grain;
     entry.length_grains = 1 + static_cast<uint32_t>(random.below(4));
-    entry.kind = static_cast<uint8_t>(1 + random.below(4));
+    entry.kind = static_cast<uint8_t>(1 + random.below(3));
     grain += entry.length_grains;
     footer.entries.push_back(entry);
   }
@@ -138,7 +138,7 @@ TEST_CASE("segment: forged entries with valid checksums are refused") {
   const FooterEntry good{1, 5, 8, 1, 1};
   FooterEntry entries[6] = {good, good, good, good, good, good};
   entries[0].kind = 0;
-  entries[1].kind = 5;
+  entries[1].kind = 4;
   entries[2].offset_grains = 7;  // inside the segment's header
   entries[3].length_grains = 0;
   entries[4].offset_grains = static_cast<uint32_t>((kSegment - footer_size(1)) / kRecordGrain);

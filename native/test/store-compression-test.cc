@@ -237,7 +237,7 @@ TEST_CASE("compression: a refreshed head keeps the body compressed and right") {
   HeadOptions head;
   head.body_length = body.size();
   head.fields = "X: new\r\n";
-  REQUIRE(store->refresh(lookup.record, make_head(head)).ok());
+  REQUIRE(store->refresh(lookup.record, make_head(head), 1).ok());
   store.flush();
   CHECK(store->total(&Counters::lz4_blocks) == 4);
   std::vector<uint8_t> got;

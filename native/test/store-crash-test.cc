@@ -30,11 +30,18 @@ struct Event {
   ByteOffset end = 0;
 };
 
+// How many writes the log had when a purge was asked for, and when it was acknowledged.
+struct Purged {
+  size_t begun = 0;
+  size_t acknowledged = 0;
+};
+
 struct Workload {
   DiskImage before{0};  // after the open that precedes it
   DiskImage after{0};   // after the clean close that ends it
   std::vector<LoggedWrite> writes;
   std::map<uint64_t, Version> versions;  // by incarnation
+  std::map<uint64_t, Purged> purged;     // by incarnation
   std::vector<std::string> keys;
   std::vector<Event> events;
 };
@@ -74,17 +81,24 @@ Workload run_workload(uint64_t seed) {
   TestStore store(formatted_disk());
   workload.before = store.device->snapshot();
   store.device->log_writes();
+  std::map<std::string, std::vector<uint64_t>> current;  // not purged yet
   for (uint32_t i = 0; i < 9; i++) workload.keys.push_back("http://h/c" + std::to_string(i));
   for (uint64_t round = 0; round < 44; round++) {
     const std::string& key = workload.keys[random.below(workload.keys.size())];
     if (random.below(5) == 0) {
-      store->purge_key(key);
+      const size_t begun = store.device->logged_writes().size();
+      CHECK(purge_key(*store.store, key).ok());
+      for (const uint64_t incarnation : current[key]) {
+        workload.purged[incarnation] = Purged{begun, store.device->logged_writes().size()};
+      }
+      current.erase(key);
     } else {
       const size_t limits[] = {600, 30000, 400000, 1048577, 2500000};
       const Version version{round, random.below(limits[random.below(5)])};
       const uint64_t incarnation =
           put(*store.store, key, body_for(key, version.number, version.size));
       workload.versions[incarnation] = version;
+      current[key].push_back(incarnation);
     }
     // So that no record is replaced while it is written: the footers then list all there is.
     store.settle();
@@ -136,19 +150,25 @@ Expectation expectation_of(const Workload& workload, const Coverage& coverage,
   return expected;
 }
 
-uint32_t check_crash(const Workload& workload, const Coverage& coverage, const DiskImage& disk) {
+// `landed` writes are wholly on the disk.
+uint32_t check_crash(const Workload& workload, size_t landed, const Coverage& coverage,
+                     const DiskImage& disk) {
   TestStore store(disk);
   uint32_t hits = 0;
   for (const std::string& key : workload.keys) {
     INFO("key ", key);
     const Expectation expected = expectation_of(workload, coverage, key);
-    const bool exists = expected.last != nullptr && expected.last->kind != RecordKind::tombstone;
+    const bool exists = expected.last != nullptr;
+    const auto purged =
+        exists ? workload.purged.find(expected.last->incarnation) : workload.purged.end();
+    const bool is_purged = purged != workload.purged.end();
     const Lookup lookup = find(*store.store, key);
     if (lookup.found != Found::hit) {
-      CHECK((!exists || expected.torn_follows));
+      CHECK((!exists || expected.torn_follows || (is_purged && purged->second.begun <= landed)));
       continue;
     }
     REQUIRE(exists);
+    REQUIRE((!is_purged || purged->second.acknowledged > landed));
     hits++;
     REQUIRE(lookup.record->header.incarnation == expected.last->incarnation);
     const Version version = workload.versions.at(expected.last->incarnation);
@@ -166,7 +186,8 @@ TEST_CASE("store crash: after every write, whole or torn, what was written is fo
   INFO("seed ", seed);
   const Workload workload = run_workload(seed);
   REQUIRE(workload.writes.size() > 20);
-  REQUIRE(workload.events.size() > 40);
+  REQUIRE(workload.events.size() > 30);
+  REQUIRE(workload.purged.size() > 3);
   Random random(seed);
   DiskImage disk = workload.before;
   Coverage coverage;
@@ -182,11 +203,11 @@ TEST_CASE("store crash: after every write, whole or torn, what was written is fo
       Coverage torn_coverage = coverage;
       torn_coverage.add(write.offset, torn * 512);
       // A header page of which a part is there is no header.
-      check_crash(workload, torn_coverage, torn_disk);
+      check_crash(workload, n, torn_coverage, torn_disk);
     }
     disk.write(write.offset, write.bytes);
     coverage.add(write.offset, write.bytes.size());
-    hits = check_crash(workload, coverage, disk);
+    hits = check_crash(workload, n + 1, coverage, disk);
   }
   CHECK(hits >= 5);
 }
@@ -238,7 +259,7 @@ TEST_CASE("store crash: leftovers of a segment whose header was lost do not come
     put(*store.store, "a", new_body);
     put(*store.store, "b", new_body);
     store.settle();
-    store->purge_key("b");
+    CHECK(purge_key(*store.store, "b").ok());
     store.flush();
     disk = store.device->snapshot();
   }

@@ -67,7 +67,7 @@ TEST_CASE("store pressure: a purge without a free page survives a restart") {
     for (PageRef page = store->pool().allocate(1); page; page = store->pool().allocate(1)) {
       hoard.push_back(std::move(page));
     }
-    store->purge_key(key_for(0));
+    CHECK(purge_key(*store.store, key_for(0)).ok());
   }
   CHECK(find(*store.store, key_for(0)).found == Found::miss);
   store->close();
@@ -97,9 +97,12 @@ TEST_CASE("store pressure: purges while the disk is behind survive a restart") {
   REQUIRE(store.device->queued() > 0);
   for (uint64_t i = 0; offer("large again" + std::to_string(i), body); i++) continue;
   for (uint64_t i = 0; offer("small" + std::to_string(i), Bytes()); i++) continue;
-  for (uint64_t i = 0; i < kObjects; i++) store->purge_key(key_for(i));
+  for (uint64_t i = 0; i < kObjects; i++) {
+    store->purge(PurgeRequest{PurgeKind::key, key_for(i), 0, false, false}, nullptr, nullptr);
+  }
   store.device->hold_writes(false);
   store.flush();
+  CHECK(purge_key(*store.store, "the last one").ok());
   store->close();
   TestStore reopened(store.device->snapshot());
   uint64_t back = 0;

@@ -146,7 +146,7 @@ TEST_CASE("store: each variant is found under its own key and the marker names t
   CHECK(joined(find(*store.store, gzip, minimum).record->body).size() == 10);
   CHECK(joined(find(*store.store, plain, minimum).record->body).size() == 5);
   // A purge of the primary key takes all variants out of reach, the next fill's marker included.
-  store->purge_key("http://h/v");
+  CHECK(purge_key(*store.store, "http://h/v").ok());
   CHECK(find(*store.store, "http://h/v").found == Found::miss);
   put(*store.store, plain, bytes_of("plain again"), options);
   const Lookup later = find(*store.store, "http://h/v");
@@ -161,14 +161,14 @@ TEST_CASE("store: a purged key stays gone after a clean close and after a crash 
   TestStore store(disk);
   for (const char* key : {"a", "b", "c"}) put(*store.store, key, body_for(key, 1, 2000000));
   store.flush();
-  store->purge_key("a");
+  CHECK(purge_key(*store.store, "a").ok());
   CHECK(find(*store.store, "a").found == Found::miss);
   CHECK(find(*store.store, "b").found == Found::hit);
   store.flush();
   const DiskImage crashed = store.device->snapshot();
   put(*store.store, "a", body_for("a", 2, 50));
   check_object(*store.store, "a", body_for("a", 2, 50));
-  store->purge_key("b");
+  CHECK(purge_key(*store.store, "b").ok());
   store->close();
   {
     TestStore reopened(crashed);
@@ -181,12 +181,16 @@ TEST_CASE("store: a purged key stays gone after a clean close and after a crash 
   CHECK(find(*reopened.store, "b").found == Found::miss);
 }
 
-TEST_CASE("store: a purge of nothing writes nothing") {
+TEST_CASE("store: an unsafe method on what is not stored writes nothing") {
   TestStore store(formatted_disk());
-  for (uint32_t i = 0; i < 100; i++) store->purge_key("random" + std::to_string(i));
-  store.settle();
-  CHECK(store->total(&Counters::records_appended) == 0);
+  const uint64_t writes = store.device->writes();
+  for (uint32_t i = 0; i < 100; i++) {
+    CHECK(purge_unsafe(*store.store, "random" + std::to_string(i)).ok());
+  }
+  CHECK(store.device->writes() == writes);
+  CHECK(store->purges().stats().entries == 0);
   CHECK(store->total(&Counters::purges) == 100);
+  CHECK(store->total(&Counters::purges_unknown) == 100);
 }
 
 TEST_CASE("store: a refreshed head keeps the body, also after a restart") {
@@ -201,9 +205,9 @@ TEST_CASE("store: a refreshed head keeps the body, also after a restart") {
       const Lookup lookup = find(*store.store, key_for(size));
       REQUIRE(lookup.found == Found::hit);
       fresh.body_length = size;
-      REQUIRE(store->refresh(lookup.record, make_head(fresh)).ok());
+      REQUIRE(store->refresh(lookup.record, make_head(fresh), lookup.record->header.birth).ok());
       check_object(*store.store, key_for(size), body_for("s", size, size));
-      CHECK(store->refresh(lookup.record, bytes_of("no head")).code() == Code::invalid);
+      CHECK(store->refresh(lookup.record, bytes_of("no head"), 1).code() == Code::invalid);
     }
     store->close();
     disk = store.device->snapshot();
@@ -222,10 +226,10 @@ TEST_CASE("store: a 304 that arrives after a purge does not bring the object bac
   put(*store.store, "k", body_for("k", 1, 1000));
   const Lookup lookup = find(*store.store, "k");
   REQUIRE(lookup.found == Found::hit);
-  store->purge_key("k");
+  CHECK(purge_key(*store.store, "k").ok());
   HeadOptions fresh;
   fresh.body_length = 1000;
-  static_cast<void>(store->refresh(lookup.record, make_head(fresh)));
+  static_cast<void>(store->refresh(lookup.record, make_head(fresh), lookup.record->header.birth));
   CHECK(find(*store.store, "k").found == Found::miss);
 }
 
@@ -237,7 +241,7 @@ TEST_CASE("store: two lives give no incarnation and no birth twice") {
     const uint64_t incarnation = put(*store.store, "k", body_for("k", life, 100));
     CHECK(incarnation > last);
     last = incarnation;
-    store->purge_key("other");
+    CHECK(purge_key(*store.store, "other").ok());
     if (life == 1) store->close();  // the others end in a crash
     store.flush();
     disk = store.device->snapshot();
@@ -247,7 +251,7 @@ TEST_CASE("store: two lives give no incarnation and no birth twice") {
 TEST_CASE("store: page memory is returned when all is closed") {
   TestStore store(formatted_disk(), 4 * kMiB);
   for (const size_t size : kSizes) put(*store.store, key_for(size), body_for("s", size, size));
-  for (const size_t size : kSizes) store->purge_key(key_for(size));
+  for (const size_t size : kSizes) CHECK(purge_key(*store.store, key_for(size)).ok());
   store->close();
   const ByteCount in_tier = store->tier().used();
   CHECK(store->pool().used() <= in_tier);

@@ -33,7 +33,7 @@ void write_keys(TestStore& store, KeyState* states, uint32_t writer, uint32_t ro
   for (uint32_t round = 0; round < rounds; round++) {
     const uint64_t key = random.below(kKeys / 2) * 2 + writer;
     if (random.below(4) == 0) {
-      store->purge_key(key_for(key));
+      CHECK(purge_key(*store.store, key_for(key)).ok());
       states[key].lowest.store(versions[key] + 1);
       continue;
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/endian.h"
 #include "engine/recovery.h"
 
 namespace millrace::test {
@@ -55,6 +56,9 @@ std::vector<uint8_t> make_head(const HeadOptions& options) {
   head.body_length = options.body_length;
   head.etag = bytes_of(options.etag);
   head.vary = bytes_of(options.vary);
+  std::vector<uint8_t> tags(options.tags.size() * 8);
+  for (size_t i = 0; i < options.tags.size(); i++) store_le<uint64_t>(tags, i * 8, options.tags[i]);
+  head.tags = tags;
   head.fields = bytes_of(options.fields);
   head.reason = bytes_of("OK");
   std::vector<uint8_t> out(encoded_head_size(head));
@@ -146,6 +150,14 @@ Lookup find(Store& store, const std::string& key, Sequence minimum_birth) {
   lookup.record = std::move(answer.record);
   lookup.found = answer.status.ok() ? Found::hit : Found::miss;
   return lookup;
+}
+
+Status purge(Store& store, const PurgeRequest& request) {
+  Answer answer;
+  store.purge(
+      request, [](void* context, Status status, uint32_t) { answered(context, status, {}); }, &answer);
+  await(&answer);
+  return answer.status;
 }
 
 std::vector<uint8_t> joined(const std::vector<PageSpan>& spans) {

@@ -80,6 +80,7 @@ struct HeadOptions {
   uint64_t body_length = kUnknownLength;
   std::string etag = "\"v1\"";
   std::string vary;  // "name\0name\0"
+  std::vector<uint64_t> tags{};
   std::string fields = "Content-Type: text/plain\r\n";
 };
 std::vector<uint8_t> make_head(const HeadOptions& options = {});
@@ -113,6 +114,16 @@ bool read_body(Store& store, const KeyHash& hash, uint64_t incarnation, uint64_t
                ByteOffset offset, ByteCount length, std::vector<uint8_t>* out);
 // The whole body of a found object, wherever it lies.
 bool body_of(Store& store, const Ref<MemoryRecord>& record, std::vector<uint8_t>* out);
+
+// A purge, until it is durable.
+Status purge(Store& store, const PurgeRequest& request);
+inline Status purge_key(Store& store, const std::string& key) {
+  return purge(store, PurgeRequest{PurgeKind::key, key, 0, false, false});
+}
+// What a successful POST or DELETE of the key does.
+inline Status purge_unsafe(Store& store, const std::string& key) {
+  return purge(store, PurgeRequest{PurgeKind::key, key, 0, false, true});
+}
 
 std::vector<uint8_t> joined(const std::vector<PageSpan>& spans);
 

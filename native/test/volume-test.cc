@@ -181,7 +181,7 @@ TEST_CASE("volumes: what a device held while it was away is never found again") 
   }
   {
     Several one({disks[1]});
-    for (uint64_t i = 0; i < kObjects; i++) one.store->purge_key(key_for(i));
+    for (uint64_t i = 0; i < kObjects; i++) CHECK(purge_key(*one.store, key_for(i)).ok());
     disks[1] = one.close()[0];
   }
   {
@@ -206,7 +206,7 @@ TEST_CASE("volumes: a key that moved to a new device is purged from its old one 
   disks.push_back(disk_number(2));
   {
     Several two(disks);
-    for (uint64_t i = 0; i < kObjects; i++) two.store->purge_key(key_for(i));
+    for (uint64_t i = 0; i < kObjects; i++) CHECK(purge_key(*two.store, key_for(i)).ok());
     disks = two.close();
   }
   Several one({disks[0]});

@@ -32,7 +32,11 @@ async function startOrigin(t: ExecutionContext): Promise<Origin> {
     const path = request.url ?? '';
     counts.set(path, (counts.get(path) ?? 0) + 1);
     const body = bodyOf(path);
-    response.writeHead(200, { 'Content-Length': body.length, 'Cache-Control': 'max-age=3600' });
+    response.writeHead(200, {
+      'Content-Length': body.length,
+      'Cache-Control': 'max-age=3600',
+      'Surrogate-Key': `every ${path.split('/')[1]}`,
+    });
     if (path.startsWith('/stall')) response.write(body.subarray(0, body.length / 2));
     else response.end(body);
   });
@@ -169,5 +173,37 @@ test('kill: six lives that end among writes lose nothing flushed and serve nothi
     await Promise.race(answers);
     await kill(proxy);
     await Promise.all(answers);
+  }
+});
+
+test('kill: a purge that was answered holds after SIGKILL, each kind of it', async (t) => {
+  const origin = await startOrigin(t);
+  const config = writeConfig(t, origin);
+  let proxy = await startProxy(t, config);
+  const paths = ['/key/100', '/prefix/200', '/tag/300', '/kept/400', '/soft/500'];
+  for (const path of paths) await fetchObject(proxy.address, path);
+  await allFlushed(proxy);
+  for (const body of [
+    { url: 'http://cache.test/key/100' },
+    { prefix: 'http://cache.test/prefix/' },
+    { tag: 'tag' },
+    { url: 'http://cache.test/soft/500', soft: true },
+  ]) {
+    const answer = await fetch(`${proxy.admin}/purge`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    t.is(answer.status, 200, JSON.stringify(body));
+    await answer.body?.cancel();
+  }
+  await kill(proxy);
+  proxy = await startProxy(t, config);
+  for (const path of paths) {
+    const { cache, hash } = await fetchObject(proxy.address, path);
+    const expected = path === '/kept/400' ? 'HIT' : path === '/soft/500' ? 'EXPIRED' : 'MISS';
+    t.is(cache, expected, path);
+    t.is(hash, hashOf(bodyOf(path)), path);
+    t.is(origin.counts.get(path), path === '/kept/400' ? 1 : 2, path);
   }
 });

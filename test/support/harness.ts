@@ -10,6 +10,7 @@ import type { Clock } from '../../ts/clock.js';
 import { loadConfig } from '../../ts/config/load.js';
 import type { Config, ConfigInput } from '../../ts/config/schema.js';
 import { type RunningProxy, startProxy } from '../../ts/proxy/proxy.js';
+import type { PurgeReport, PurgeRequest } from '../../ts/proxy/purge-request.js';
 import type { CacheStore, StoreStats } from '../../ts/store/contract.js';
 import { formatDevice } from '../../ts/store/format.js';
 import { openStore, type StoreOptions } from '../../ts/store/store.js';
@@ -64,6 +65,7 @@ export interface Scene {
   send(target: string, options: RequestOptions): Promise<Response>;
   open(target: string, options?: RequestOptions): Promise<OpenResponse>;
   counters(): Record<string, number>;
+  purge(request: PurgeRequest): Promise<PurgeReport>;
   storeStats(): StoreStats;
   /** No exchange and no fill is under way any more: what was fetched is stored or dropped. */
   settled(): Promise<void>;
@@ -103,6 +105,7 @@ export async function withProxy(
     send: (target, request) => send(running.proxy.addresses[0]!, target, request),
     open: (target, request) => openRequest(running.proxy.addresses[0]!, target, request),
     counters: () => running.proxy.stats(),
+    purge: (request) => running.proxy.purge(request),
     storeStats: () => running.store?.stats() ?? {},
     settled: () => settled(running),
     async restart(meanwhile = () => {}) {

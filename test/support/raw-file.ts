@@ -62,6 +62,7 @@ export function headFor(bodyLength: number): Head {
     dateS: 1000,
     etag: '"v1"',
     varyNames: [],
+    tags: new Uint8Array(0),
     fields: ['Content-Type', 'application/octet-stream'],
     reason: 'OK',
   };

@@ -1,6 +1,6 @@
-// The operator's listener: GET /stats answers with every counter as JSON. Loopback or a unix socket
-// only, which the configuration has seen to. Knows neither the proxy nor the store: whoever starts it
-// hands in a function that tells the counters.
+// The operator's listener: GET /stats answers with every counter as JSON, POST /purge purges. Loopback or a
+// unix socket only, which the configuration has seen to. Knows neither the proxy nor the store: whoever
+// starts it hands in what it calls. docs/reference/admin.md describes what it takes and answers.
 
 import { once } from 'node:events';
 import { chmodSync, existsSync, lstatSync, rmSync } from 'node:fs';
@@ -8,12 +8,14 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { ServedAddress } from '../config/schema.js';
-import { ConfigError } from '../errors.js';
+import { ConfigError, MillraceError } from '../errors.js';
 
 export interface AdminOptions {
   readonly listen: ServedAddress;
   /** Becomes the answer to GET /stats. */
   readonly stats: () => object;
+  /** Gets the JSON of POST /purge as it came; rejects with MillraceError. What it resolves to is answered. */
+  readonly purge: (request: unknown) => Promise<object>;
 }
 
 export interface RunningAdmin {
@@ -24,12 +26,17 @@ export interface RunningAdmin {
 
 // A handful of operators and one collector of metrics; more is somebody's mistake.
 const connectionsMax = 64;
+// A purge names one URL, prefix or tag.
+const bodyBytesMax = 64 * 1024;
 // An owner that lives answers at once on its own machine.
 const probeLimitMs = 1000;
 
 /** Rejects with ConfigError LISTEN_FAILED. */
-export async function startAdmin({ listen, stats }: AdminOptions): Promise<RunningAdmin> {
-  const server = createServer((request, response) => answer(request, response, stats));
+export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
+  const { listen } = options;
+  const server = createServer((request, response) => {
+    void answer(request, response, options);
+  });
   server.maxConnections = connectionsMax;
   try {
     await listenOn(server, listen);
@@ -54,12 +61,67 @@ export async function startAdmin({ listen, stats }: AdminOptions): Promise<Runni
   };
 }
 
-function answer(request: IncomingMessage, response: ServerResponse, stats: () => object): void {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { stats, purge }: AdminOptions,
+): Promise<void> {
   const path = request.url?.split('?', 1)[0];
   const isRead = request.method === 'GET' || request.method === 'HEAD';
-  if (path !== '/stats') send(response, 404, { error: 'there is only /stats here' });
-  else if (!isRead) send(response, 405, { error: 'only GET and HEAD' }, { allow: 'GET, HEAD' });
-  else send(response, 200, stats());
+  if (path === '/purge') {
+    if (request.method === 'POST') await answerPurge(request, response, purge);
+    else send(response, 405, { error: 'only POST' }, { allow: 'POST' });
+  } else if (path !== '/stats') {
+    send(response, 404, { error: 'there are only /stats and /purge here' });
+  } else if (!isRead) {
+    send(response, 405, { error: 'only GET and HEAD' }, { allow: 'GET, HEAD' });
+  } else {
+    send(response, 200, stats());
+  }
+}
+
+async function answerPurge(
+  request: IncomingMessage,
+  response: ServerResponse,
+  purge: AdminOptions['purge'],
+): Promise<void> {
+  // A page in a browser on this machine can send a form here, but not this type.
+  if (!/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
+    send(response, 415, { error: 'send JSON with Content-Type: application/json' });
+    return;
+  }
+  const given = await readJson(request);
+  if (given === undefined) {
+    send(response, 400, { error: `the body is not JSON of at most ${bodyBytesMax} bytes` });
+    return;
+  }
+  try {
+    send(response, 200, { purged: await purge(given) });
+  } catch (error) {
+    const isOurs = error instanceof MillraceError;
+    const status = isOurs && error.source === 'client' ? 400 : 500;
+    // 503: not durable. It holds until the process ends, which the sentence says.
+    const isStore = isOurs && error.source === 'store';
+    send(response, isStore ? 503 : status, {
+      error: isOurs ? error.message : 'millrace failed to purge; its log has the reason',
+      code: isOurs ? error.code : 'ERR_MILLRACE_INTERNAL',
+    });
+  }
+}
+
+/** Undefined for anything but JSON of a moderate size. */
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  let text = '';
+  request.setEncoding('utf8');
+  try {
+    for await (const part of request) {
+      text += part as string;
+      if (text.length > bodyBytesMax) return undefined;
+    }
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
 }
 
 function send(

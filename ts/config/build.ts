@@ -3,7 +3,14 @@
 // behind.
 
 import { defaultUpstream } from './rules.js';
-import type { Config, RouteConfig, ServedAddress, Settings, UpstreamConfig } from './schema.js';
+import type {
+  Config,
+  PurgeConfig,
+  RouteConfig,
+  ServedAddress,
+  Settings,
+  UpstreamConfig,
+} from './schema.js';
 
 const isServed = (address: Settings['listen'][number]): address is ServedAddress =>
   address.kind !== 'https';
@@ -41,6 +48,16 @@ const catchAll: RouteConfig = {
   },
 };
 
+function buildPurge(purge: Settings['purge']): PurgeConfig {
+  return {
+    enabled: purge.enabled,
+    authToken: purge.auth_token ?? null,
+    allow: purge.allow ?? [],
+    exposeTags: purge.expose_tags,
+    enableMetrics: purge.enable_metrics,
+  };
+}
+
 export function buildConfig(settings: Settings): Config {
   const { upstream_address: address, admin, timeouts } = settings;
   const upstreams = new Map<string, UpstreamConfig>(
@@ -59,6 +76,7 @@ export function buildConfig(settings: Settings): Config {
     routes,
     listen: settings.listen.filter(isServed),
     admin: { listen: admin.listen !== undefined && isServed(admin.listen) ? admin.listen : null },
+    purge: buildPurge(settings.purge),
     enableCache: settings.enable_cache,
     cacheTtlMs: settings.cache_ttl,
     memoryLimitBytes: settings.memory_limit,

@@ -25,7 +25,6 @@ export const laterKeys: readonly LaterKey[] = [
   { key: 'raw_disk_cache.enable_prefetch' },
   { key: 'raw_disk_cache.enable_zero_copy' },
   { key: 'metrics_endpoint' },
-  { key: 'purge' },
   { key: 'lanes', when: (value) => value !== 0 && value !== '0' },
   { key: 'slice_size' },
   { key: 'max_concurrent_subrequests' },

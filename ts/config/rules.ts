@@ -49,6 +49,13 @@ function ownUpstreamName({ upstreams }: Settings): Problem[] {
   return [{ path: ['upstreams', defaultUpstream], text }];
 }
 
+/** Enabled for nobody, or for everybody: neither can be meant. */
+function purgeIsGuarded({ purge }: Settings): Problem[] {
+  if (!purge.enabled || purge.auth_token !== undefined || purge.allow !== undefined) return [];
+  const text = 'true needs purge.auth_token or purge.allow beside it, or nobody may purge';
+  return [{ path: ['purge', 'enabled'], text }];
+}
+
 function memoryFits({ l1_cache_size_bytes: l1, memory_limit: limit }: Settings): Problem[] {
   if (l1 <= limit - memoryBesideL1) return [];
   const text =
@@ -190,6 +197,7 @@ const rules: readonly Rule[] = [
     check: directoryNamed,
   },
   { reads: ['listen'], check: someListener },
+  { reads: ['purge'], check: purgeIsGuarded },
   { reads: ['listen', 'admin'], check: distinctListeners },
   { reads: ['upstream_address', 'upstreams', 'listen', 'admin'], check: noLoop },
 ];

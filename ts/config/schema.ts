@@ -5,6 +5,8 @@
 
 import { z } from 'zod';
 import {
+  type AddressBlock,
+  addressBlock,
   adminAddress,
   checked,
   duration,
@@ -167,10 +169,12 @@ export const configSchema = section({
     address: listenAddress().optional(),
   }).optional(),
   purge: section({
-    enabled: flag().optional(),
+    enabled: flag().prefault(false),
     auth_token: text().optional(),
-    enable_metrics: flag().optional(),
-  }).optional(),
+    allow: oneOrList(addressBlock()).optional(),
+    expose_tags: flag().prefault(false),
+    enable_metrics: flag().prefault(true),
+  }).prefault({}),
   slice_size: size(64 * kib, 10 * mib, mib).optional(),
   max_concurrent_subrequests: wholeNumber(1, 1024).optional(),
   max_retries: wholeNumber(0, 100).optional(),
@@ -214,6 +218,18 @@ export interface UpstreamConfig {
   readonly origin: URL;
 }
 
+export interface PurgeConfig {
+  /** The PURGE method on the public listeners. */
+  readonly enabled: boolean;
+  readonly authToken: string | null;
+  /** Who needs no token. */
+  readonly allow: readonly AddressBlock[];
+  /** Surrogate-Key and Cache-Tag go on to clients. */
+  readonly exposeTags: boolean;
+  /** The proxy's counters of purges are part of its statistics. */
+  readonly enableMetrics: boolean;
+}
+
 export type ServedAddress = Exclude<ListenAddress, { readonly kind: 'https' }>;
 
 export interface RawDiskConfig {
@@ -235,6 +251,7 @@ export interface Config {
   readonly routes: readonly RouteConfig[];
   readonly listen: readonly ServedAddress[];
   readonly admin: { readonly listen: ServedAddress | null };
+  readonly purge: PurgeConfig;
   readonly enableCache: boolean;
   readonly cacheTtlMs: number;
   readonly memoryLimitBytes: number;

@@ -192,6 +192,27 @@ export const methodName = () =>
     typeof value === 'string' && /^[A-Z][A-Z-]{0,31}$/.test(value) ? value : null,
   );
 
+export interface AddressBlock {
+  readonly address: string;
+  readonly prefix: number;
+  readonly family: 'ipv4' | 'ipv6';
+}
+
+export const addressBlock = () =>
+  checked<string, AddressBlock>(
+    'an IP address or a block such as "10.0.0.0/8" or "fd00::/8"',
+    (value) => {
+      const match =
+        typeof value === 'string' ? /^([0-9a-f.:]+)(?:\/(\d{1,3}))?$/i.exec(value) : null;
+      const version = match === null ? 0 : isIP(match[1]!);
+      if (match === null || version === 0) return null;
+      const longest = version === 6 ? 128 : 32;
+      const prefix = match[2] === undefined ? longest : Number(match[2]);
+      if (prefix > longest) return null;
+      return { address: match[1]!, prefix, family: version === 6 ? 'ipv6' : 'ipv4' };
+    },
+  );
+
 export function formatListen(address: ListenAddress): string {
   if (address.kind === 'unix') return `unix:${address.path}`;
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;

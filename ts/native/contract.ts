@@ -14,6 +14,9 @@ export const pollEnd = -2;
 export const pollFailed = -3;
 export const pollBehind = -4;
 
+/** purge: kinds of native/layout/purge-journal.h. */
+export const purgeKinds = { key: 1, prefix: 2, tag: 3, all: 4 } as const;
+
 /** fillAppend: why the producer should pause. */
 export const pauseNone = 0;
 export const pauseLaggard = 4;
@@ -41,8 +44,13 @@ export interface NativeStore {
   takePages(result: number): LeaseList | undefined;
   release(lease: number, buffer: Uint8Array): void;
   closeObject(object: number): void;
-  refresh(object: number, head: Uint8Array): void;
+  refresh(object: number, head: Uint8Array, fill: number): void;
+  /** Returns the bound: what was born below it is purged. The token is posted when that is durable. */
+  purge(token: number, kind: number, text: string, soft: boolean): number;
   purgeKey(key: string): void;
+  restorePurge(kind: number, text: string, soft: boolean, bound: number): void;
+  purgeState(object: number): number;
+  isFillPurged(fill: number): boolean;
 
   beginFill(token: number, primaryKey: string): number;
   fillBegin(
@@ -71,11 +79,8 @@ export interface NativeStore {
   memoryUsed(): number;
 
   onStaged(token: number): void;
-  /**
-   * [handle, name, is a tombstone, object, lease, buffer, ...]; `object` is the version's number, or 0 where
-   * the body may not be compressed.
-   */
-  takeStaged(): (number | string | boolean | Buffer)[] | null;
+  /** [handle, name, object, lease, buffer, ...]; `object` is 0 where the body may not be compressed. */
+  takeStaged(): (number | string | Buffer)[] | null;
   /** Header of a staged record, whose body is stored as it is (null) or as these blocks. */
   stagedHeader(staged: number, blocks: readonly Uint8Array[] | null): Buffer;
   settleStaged(staged: number): boolean;
@@ -156,6 +161,8 @@ export interface Addon {
   takeFormat(handle: number): { size: number; direct: boolean };
   readonly Routes: new (routes: string[][]) => NativeRoutes;
   variantKey(primary: string, varyNames: string, fields: readonly string[]): string;
+  /** 8 bytes for each tag. */
+  tagHashes(tags: readonly string[]): Buffer;
 }
 
 /** What error_of (native/addon/arguments.h) puts on an Error. */

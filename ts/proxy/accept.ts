@@ -33,7 +33,7 @@ export function accept(exchange: Exchange): StepName {
   const length = request.headers['content-length'];
   exchange.hasRequestBody =
     request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0');
-  return 'route';
+  return exchange.method === 'PURGE' ? 'purge' : 'route';
 }
 
 /** Absolute form names its own authority, which overrides Host (RFC 9112 section 3.2.2). */

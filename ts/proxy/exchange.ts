@@ -18,6 +18,7 @@ import { fill } from './fill.js';
 import { finish } from './finish.js';
 import { lookup } from './lookup.js';
 import { pass } from './pass.js';
+import { purge } from './purge.js';
 import { revalidate } from './revalidate.js';
 import { route } from './route.js';
 import { serve } from './serve.js';
@@ -34,6 +35,8 @@ export interface Answer {
   readonly body: BodySource | null;
   /** The decided head of a response that is or will be stored; null for one that passes through. */
   readonly head: Head | null;
+  /** Asked last before the head is sent: true where a purge has taken what the answer was made from. */
+  readonly isPurged?: () => boolean;
 }
 
 export interface Exchange {
@@ -74,6 +77,7 @@ export type StepName =
   | 'fill'
   | 'revalidate'
   | 'pass'
+  | 'purge'
   | 'fail'
   | 'finish';
 
@@ -88,7 +92,8 @@ interface StepRow {
 }
 
 const steps: Readonly<Record<Exclude<StepName, 'finish'>, StepRow>> = {
-  accept: { run: accept, next: ['route', 'fail'] },
+  accept: { run: accept, next: ['route', 'purge', 'fail'] },
+  purge: { run: purge, next: ['finish', 'fail'] },
   route: { run: route, next: ['lookup', 'pass', 'fail'] },
   lookup: { run: lookup, next: ['serve', 'fill', 'revalidate', 'pass', 'fail'] },
   fill: { run: fill, next: ['serve', 'fail'] },

@@ -35,6 +35,9 @@ const internal: ErrorAnswer = {
 const answers: Partial<Record<ErrorCode, ErrorAnswer>> = {
   CLIENT_BAD_REQUEST: badRequest,
   CLIENT_NO_ROUTE: { status: 404, reason: 'Not Found', proxyError: 'destination_not_found' },
+  CLIENT_METHOD_NOT_ALLOWED: { status: 405, reason: 'Method Not Allowed', proxyError: '' },
+  CLIENT_UNAUTHORIZED: { status: 401, reason: 'Unauthorized', proxyError: '' },
+  CLIENT_FORBIDDEN: { status: 403, reason: 'Forbidden', proxyError: '' },
   CLIENT_LOOP: { status: 508, reason: 'Loop Detected', proxyError: 'proxy_loop_detected' },
   CLIENT_ONLY_IF_CACHED: { status: 504, reason: 'Gateway Timeout', proxyError: '' },
   UPSTREAM_TIMEOUT: {
@@ -93,6 +96,8 @@ function answerWithError(exchange: Exchange, error: Error): void {
     'X-Cache',
     xCache(handling),
   ];
+  if (answer.status === 401) fields.push('WWW-Authenticate', 'Bearer realm="millrace purge"');
+  if (answer.status === 405) fields.push('Allow', 'GET, HEAD');
   if (answer.proxyError !== '') {
     fields.push('Proxy-Status', `millrace; error=${answer.proxyError}`);
   }

@@ -4,6 +4,7 @@
 
 import { UpstreamError } from '../errors.js';
 import { mayServeStale } from '../http/freshness.js';
+import { withoutTags } from '../http/tags.js';
 import { fillBody, upstreamBody } from './body.js';
 import type { Exchange, StepName } from './exchange.js';
 import { reusable } from './head.js';
@@ -13,10 +14,20 @@ import { answerFromStore, resumeOf } from './stored-answer.js';
 
 /** How often an exchange looks for another fill to join before it asks for itself alone. */
 const joinsMax = 3;
+/** How often an exchange asks again because of purges: each time it takes a new one. */
+const purgesMax = 8;
 const errorStatuses = new Set([500, 502, 503, 504]);
 
 export function fill(exchange: Exchange): Promise<StepName> {
   return obtain(exchange);
+}
+
+function purgedTooOften(exchange: Exchange): UpstreamError {
+  return new UpstreamError(
+    'UPSTREAM_VALIDATOR_CHANGED',
+    `${exchange.key} was purged again each time that it was being fetched`,
+    { retryable: true },
+  );
 }
 
 /** The same for a stored response that has to be validated: step revalidate. */
@@ -27,6 +38,12 @@ export async function obtain(exchange: Exchange): Promise<StepName> {
     const leads = running === null;
     const source = running ?? new RunningFill(exchange);
     const outcome = await source.ready;
+    if (outcome.kind === 'shared' && source.isPurged()) {
+      // What came was asked for before the purge. Nobody else waits for it but who is here as well.
+      source.abandonUnheld('its key was purged while it was fetched');
+      if (joins >= purgesMax) throw purgedTooOften(exchange);
+      continue;
+    }
     if (!leads && !source.mayServe(exchange.fields) && outcome.kind === 'shared') continue;
     const next = await use(exchange, source, outcome, leads);
     if (next !== null) return next;
@@ -73,6 +90,7 @@ function follow(
     bodyLength: head.bodyLength,
     body: fillBody(source, head.bodyLength, resumeOf(exchange, head)),
     head,
+    isPurged: () => source.isPurged(),
   };
   return 'serve';
 }
@@ -127,7 +145,7 @@ function keepPrivate(
   exchange.answer = {
     status: response.status,
     reason: response.reason,
-    fields: response.fields,
+    fields: services.config.purge.exposeTags ? response.fields : withoutTags(response.fields),
     bodyLength: bodyLengthOf(response),
     body: upstreamBody(response.body),
     head: null,

@@ -10,10 +10,12 @@ import {
 } from '../http/freshness.js';
 import { withoutHopByHop } from '../http/hop-by-hop.js';
 import { formatHttpDate } from '../http/http-date.js';
+import { tagsOf, withoutTags } from '../http/tags.js';
 import { type Head, headFlags } from '../store/entry.js';
 import type { Exchange } from './exchange.js';
 
 const day = 86_400_000;
+const noTags = new Uint8Array(0);
 
 export function policyOf(exchange: Exchange, status: number): CachePolicy {
   const { config } = exchange.services;
@@ -54,7 +56,9 @@ function withDate(fields: RawFields, receivedMs: number): RawFields {
   return withField(fields, 'Date', formatHttpDate(receivedMs / 1000));
 }
 
+/** `tags` are those of the stored head that a 304 without any leaves as they are. */
 export function headOf(
+  exchange: Exchange,
   judgement: Judgement,
   response: {
     readonly status: number;
@@ -63,7 +67,11 @@ export function headOf(
     readonly receivedMs: number;
   },
   bodyLength: number | null,
+  tags: Uint8Array | null = null,
 ): Head {
+  const { store, config } = exchange.services;
+  const named = tagsOf(response.fields) ?? [];
+  const fields = config.purge.exposeTags ? response.fields : withoutTags(response.fields);
   const flag = (isSet: boolean, bit: number) => (isSet ? bit : 0);
   return {
     status: response.status,
@@ -85,7 +93,8 @@ export function headOf(
     dateS: judgement.dateS,
     etag: judgement.etag,
     varyNames: varyNamesOf(judgement, response.fields),
-    fields: withDate(withoutHopByHop(response.fields), response.receivedMs),
+    tags: tags ?? (named.length === 0 ? noTags : store!.tagHashes(named)),
+    fields: withDate(withoutHopByHop(fields), response.receivedMs),
     reason: response.reason,
   };
 }

@@ -23,7 +23,11 @@ function judgeFound(exchange: Exchange, found: Found): StepName {
   if (found.kind === 'object') {
     exchange.stored = found.object;
     const now = services.clock.now();
-    const reuse = freshnessOf(reusable(found.object.head), directives, now);
+    const head = reusable(found.object.head);
+    // A soft purge makes stale from this moment on, whatever lifetime is left.
+    const isStale = found.object.purgeState() === 'stale';
+    const freshUntilMs = isStale ? Math.min(head.freshUntilMs, now) : head.freshUntilMs;
+    const reuse = freshnessOf({ ...head, freshUntilMs }, directives, now);
     if (reuse.usable || mayServeWhileRevalidating(exchange, reuse, now)) {
       if (!reuse.usable) background(freshenInBackground(exchange), 'revalidate', exchange.key);
       exchange.handling = {

@@ -9,6 +9,7 @@ import { openOrigin } from '../upstream/pool.js';
 import { newExchange, runExchange } from './exchange.js';
 import { FillTable } from './fill-table.js';
 import { type Listener, listen } from './listener.js';
+import { type PurgeReport, type PurgeRequest, purge } from './purge-request.js';
 import { compileRoutes } from './routes.js';
 import { type Services, zeroCounters } from './services.js';
 
@@ -24,6 +25,8 @@ export interface RunningProxy {
   readonly addresses: readonly string[];
   /** Counts since start, and what is open now. */
   stats(): Record<string, number>;
+  /** Resolves when the purge is durable; rejects with ClientError or StoreError. */
+  purge(request: PurgeRequest): Promise<PurgeReport>;
   /** Takes no more requests, gives the running ones up to `graceMs`, then ends them. */
   close(graceMs: number): Promise<void>;
 }
@@ -53,9 +56,16 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   }
   return {
     addresses: listeners.map((listener) => listener.address),
-    stats: () => ({ ...services.counters, fillsOpen: services.fills.size }),
+    stats: () => statsOf(services),
+    purge: (request) => purge(services, request),
     close: (graceMs) => closeProxy(services, listeners, graceMs),
   };
+}
+
+function statsOf(services: Services): Record<string, number> {
+  const { purges, purgesDenied, purgesFailed, ...others } = services.counters;
+  const all = { ...others, fillsOpen: services.fills.size };
+  return services.config.purge.enableMetrics ? { ...all, purges, purgesDenied, purgesFailed } : all;
 }
 
 function servicesOf(options: ProxyOptions): Services {

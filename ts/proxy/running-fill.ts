@@ -4,6 +4,7 @@
 import { UpstreamError } from '../errors.js';
 import { mayCompress } from '../http/compressible.js';
 import { fieldValue, type RawFields } from '../http/fields.js';
+import { tagsMax, tagsOf } from '../http/tags.js';
 import type { Fill } from '../store/contract.js';
 import { encodeHead, type Head } from '../store/entry.js';
 import type { UpstreamResponse } from '../upstream/request.js';
@@ -62,12 +63,18 @@ export class RunningFill implements FillShare {
 
   /** While the head is unknown anybody may wait for it; then the variant decides. */
   mayServe(fields: RawFields): boolean {
+    if (this.isPurged()) return false;
     if (this.#outcome === null) return true;
     if (this.#outcome.kind !== 'shared') return false;
     const { varyNames } = this.#outcome.head;
     if (varyNames.length === 0) return true;
     const store = this.#exchange.services.store!;
     return store.variantKey(this.key, varyNames, fields) === this.#variantKey;
+  }
+
+  /** Asked for at the origin before a purge that concerns it. */
+  isPurged(): boolean {
+    return this.#fill.isPurged();
   }
 
   retain(): void {
@@ -93,7 +100,8 @@ export class RunningFill implements FillShare {
       let response = await this.#ask(validation);
       if (this.#judged !== null) return this.#judged;
       if (response.status === 304) {
-        const outcome = validation === null ? null : validate(this.#exchange, validation, response);
+        const outcome =
+          validation === null ? null : validate(this.#exchange, validation, response, this.#fill);
         response.body.abort();
         if (outcome !== null) return this.#end(outcome);
         // The 304 speaks of another version, or of no condition of ours: once more without one.
@@ -131,15 +139,12 @@ export class RunningFill implements FillShare {
     const { services, fields } = this.#exchange;
     const judgement = judge(this.#exchange, response, response);
     const bodyLength = bodyLengthOf(response);
-    const reason =
-      judgement.store && (bodyLength ?? 0) > services.store!.largestBody
-        ? 'too-large'
-        : judgement.reason;
+    const reason = judgement.reason || sizeRefusal(response, services.store!.largestBody);
     if (reason !== '') {
       services.fills.noteUnshareable(this.key);
       return this.#end({ kind: 'private', response, reason });
     }
-    const head = headOf(judgement, response, bodyLength);
+    const head = headOf(this.#exchange, judgement, response, bodyLength);
     try {
       this.#variantKey = services.store!.variantKey(this.key, head.varyNames, fields);
       this.#fill.begin({
@@ -198,6 +203,11 @@ export class RunningFill implements FillShare {
     });
   }
 
+  /** The same where nobody reads it. */
+  abandonUnheld(why: string): void {
+    if (this.#holders === 0) this.abandon(why);
+  }
+
   /** Gives the origin's connection up; followers see the break. */
   abandon(why: string): void {
     if (this.#isDone) return;
@@ -211,6 +221,12 @@ export class RunningFill implements FillShare {
     this.#exchange.services.fills.remove(this);
     if (this.#holders === 0) this.#fill.close();
   }
+}
+
+/** What is too large to store, or has more tags than a head holds: it could not be purged by all. */
+function sizeRefusal(response: UpstreamResponse, largestBody: number): string {
+  if ((bodyLengthOf(response) ?? 0) > largestBody) return 'too-large';
+  return (tagsOf(response.fields)?.length ?? 0) > tagsMax ? 'too-many-tags' : '';
 }
 
 /** The length that the framing tells; null where the body ends with a last chunk or the connection. */

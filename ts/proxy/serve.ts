@@ -40,6 +40,7 @@ export function serve(exchange: Exchange): NextStep {
   const plan = planOf(exchange, answer);
   if (plan.body === null) {
     answer.body?.discard();
+    if (answer.isPurged?.() === true) return fetchAgain(exchange);
     count(exchange);
     writeHead(exchange, answer, plan);
     exchange.response.end();
@@ -47,6 +48,7 @@ export function serve(exchange: Exchange): NextStep {
   }
   const copy = copyOf(plan.body, plan.offset, plan.length);
   if (copy === null) return serveStream(exchange, answer, plan, plan.body);
+  if (answer.isPurged?.() === true) return fetchAgain(exchange);
   count(exchange);
   writeHead(exchange, answer, plan);
   sendCopy(exchange, copy);
@@ -68,6 +70,11 @@ async function serveStream(
       if (!body.covers(plan.offset, plan.length ?? 0)) return abandonStored(exchange, stream);
       const read = stream.next();
       first = read instanceof Promise ? await read : read;
+    }
+    if (answer.isPurged?.() === true) {
+      for (const lease of first ?? []) lease.release();
+      stream.close();
+      return fetchAgain(exchange);
     }
     count(exchange);
     writeHead(exchange, answer, plan);

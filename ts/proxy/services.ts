@@ -25,6 +25,10 @@ export interface ProxyCounters {
   /** Rest of a body fetched by range because neither window nor store had it: promise 7's exception. */
   rangeResumes: number;
   bodyBytes: number;
+  /** Purges that somebody asked for; those refused for want of a token; those that are not durable. */
+  purges: number;
+  purgesDenied: number;
+  purgesFailed: number;
 }
 
 export function zeroCounters(): ProxyCounters {
@@ -43,6 +47,9 @@ export function zeroCounters(): ProxyCounters {
     brokenBodies: 0,
     rangeResumes: 0,
     bodyBytes: 0,
+    purges: 0,
+    purgesDenied: 0,
+    purgesFailed: 0,
   };
 }
 

@@ -29,6 +29,7 @@ export function answerFromStore(exchange: Exchange, object: StoredObject, head: 
     bodyLength,
     body,
     head,
+    isPurged: () => object.purgeState() === 'gone',
   };
 }
 

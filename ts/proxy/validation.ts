@@ -3,7 +3,8 @@
 import { validationFields } from '../http/conditional.js';
 import type { RawFields } from '../http/fields.js';
 import { matchesStored, mergeNotModified } from '../http/merge.js';
-import type { StoredObject } from '../store/contract.js';
+import { tagsOf } from '../http/tags.js';
+import type { Fill, StoredObject } from '../store/contract.js';
 import { encodeHead } from '../store/entry.js';
 import type { UpstreamResponse } from '../upstream/request.js';
 import type { Exchange } from './exchange.js';
@@ -28,6 +29,7 @@ export function validate(
   exchange: Exchange,
   validation: Validation,
   answer: UpstreamResponse,
+  fill: Fill,
 ): FillOutcome | null {
   const { services, key } = exchange;
   const { object } = validation;
@@ -40,12 +42,13 @@ export function validate(
     receivedMs: answer.receivedMs,
   };
   const judgement = judge(exchange, merged, answer);
-  const refreshed = headOf(judgement, merged, head.bodyLength);
+  const tags = tagsOf(answer.fields) === null ? head.tags : null;
+  const refreshed = headOf(exchange, judgement, merged, head.bodyLength, tags);
   services.counters.revalidated += 1;
   const isSameVariant = refreshed.varyNames.join() === head.varyNames.join();
   if (judgement.store && isSameVariant) {
     try {
-      services.store!.refresh(object, encodeHead(refreshed));
+      services.store!.refresh(object, encodeHead(refreshed), fill);
       return { kind: 'validated', head: refreshed, isStored: true };
     } catch {
       // No page for the new head: it is validated again next time.

@@ -24,6 +24,8 @@ export interface StoredObject {
   readonly key: string;
   readonly head: Head;
   readonly tier: Tier;
+  /** What purges since it was found, and before, make of it. Ask last before a head is sent from it. */
+  purgeState(): 'kept' | 'stale' | 'gone';
   /**
    * Leases that cover body bytes [offset, offset + n), 1 <= n <= length, in order, at most one chunk:
    * at once where they are in memory, else when the device has given them. Rejects with StoreError
@@ -95,6 +97,8 @@ export interface Fill {
   /** The body broke off. Nothing of it is found by lookup(). Followers get 'failed' after what exists. */
   fail(reason: Error): void;
   readonly failure: Error | null;
+  /** A purge since it began concerns what it fetches: nobody joins it, no head is sent from it. */
+  isPurged(): boolean;
   follow(offset: number): Follower;
   readonly followers: number;
   /** Bytes of this very version from memory tier or disk; null where they are not stored. */
@@ -102,6 +106,15 @@ export interface Fill {
   /** True while a laggard could not be served from the store and only the window has its bytes. */
   close(): void;
 }
+
+/** What is to be purged. A key is a canonical primary key and takes its variants along. */
+export type PurgeTarget =
+  | { readonly kind: 'key'; readonly key: string }
+  /** The beginning of canonical URLs, up to 2048 bytes. */
+  | { readonly kind: 'prefix'; readonly prefix: string }
+  /** As named in Surrogate-Key or Cache-Tag. */
+  | { readonly kind: 'tag'; readonly tag: string }
+  | { readonly kind: 'all' };
 
 /** Of one device. */
 export interface VolumeStats {
@@ -140,10 +153,21 @@ export interface CacheStore {
   lookup(key: string, fields: RawFields): Found | Promise<Found>;
   /** The variant key that these request fields select under these Vary names (lower case, sorted). */
   variantKey(key: string, varyNames: readonly string[], fields: RawFields): string;
+  /** As a stored head holds them. */
+  tagHashes(tags: readonly string[]): Uint8Array;
   beginFill(primaryKey: string): Fill;
-  /** Replaces the head of a stored object after a 304; body and version stay. */
-  refresh(object: StoredObject, head: Uint8Array): void;
-  /** Removes every variant of the primary key, in memory, on disk and in running fills (hard). */
+  /** Replaces the head of a stored object after a 304 to `fill`; body and version stay. */
+  refresh(object: StoredObject, head: Uint8Array, fill: Fill): void;
+  /**
+   * What was stored, or asked for at an origin, before this call is gone for every later request, or stale
+   * where `soft` is true: in memory, on disk, in running fills. Resolves when that is durable. Rejects
+   * with StoreError where it cannot be made so, naming the device: then it holds until the process ends.
+   */
+  purge(target: PurgeTarget, soft: boolean): Promise<void>;
+  /**
+   * The same for what nobody asked to purge: after an unsafe method, or where what is stored turned out to
+   * be unusable. Costs nothing where nothing of the key is stored.
+   */
   purgeKey(primaryKey: string): void;
   stats(): StoreStats;
   /** Flushes what is buffered, seals, marks the device clean, joins the threads. */

@@ -17,6 +17,8 @@ export const headFlags = {
 
 const magic = 0x3148524d;
 const fixedSize = 128;
+const tagSize = 8;
+const noTags = new Uint8Array(0);
 /** All eight bytes of a number that is absent. */
 const absentByte = 0xff;
 
@@ -39,6 +41,8 @@ export interface Head {
   readonly etag: string;
   /** Lower case, sorted. */
   readonly varyNames: readonly string[];
+  /** Hashes of tags, 8 bytes each (CacheStore.tagHashes). */
+  readonly tags: Uint8Array;
   readonly fields: RawFields;
   readonly reason: string;
 }
@@ -47,6 +51,10 @@ export interface Head {
 export function encodeHead(head: Head): Buffer {
   const { etag, reason } = head;
   const vary = head.varyNames.map((name) => `${name}\0`).join('');
+  const { tags } = head;
+  if (tags.length % tagSize !== 0 || tags.length / tagSize > 0xffff) {
+    throw new RangeError('a stored head has tags of 8 bytes each, at most 65535');
+  }
   if (etag.length > 0xffff || vary.length > 0xffff || reason.length > 0xffff) {
     throw new RangeError(
       'a stored head has an ETag, Vary or reason phrase of more than 65535 bytes',
@@ -58,7 +66,8 @@ export function encodeHead(head: Head): Buffer {
   }
   // Latin1: every character is one byte, so the lengths of the texts are those of the sections.
   const varyOffset = fixedSize + etag.length;
-  const fieldsOffset = (varyOffset + vary.length + 7) & ~7;
+  const tagsOffset = (varyOffset + vary.length + 7) & ~7;
+  const fieldsOffset = tagsOffset + tags.length;
   const padding = '\0'.repeat(fieldsOffset - varyOffset - vary.length);
   const reasonOffset = fieldsOffset + fields.length;
   const total = reasonOffset + reason.length;
@@ -69,14 +78,15 @@ export function encodeHead(head: Head): Buffer {
   out.writeUInt16LE(reason.length, 78);
   out.writeUInt32LE(varyOffset, 80);
   out.writeUInt16LE(vary.length, 84);
-  out.writeUInt16LE(0, 86);
-  out.writeUInt32LE(fieldsOffset, 88);
+  out.writeUInt16LE(tags.length / tagSize, 86);
+  out.writeUInt32LE(tagsOffset, 88);
   out.writeUInt32LE(fieldsOffset, 92);
   out.writeUInt32LE(fields.length, 96);
   out.writeUInt32LE(reasonOffset, 100);
   out.writeUInt32LE(total, 104);
   // One write for all sections: each crossing into the runtime costs more than the bytes do.
   out.write(etag + vary + padding + fields + reason, fixedSize, 'latin1');
+  if (tags.length > 0) out.set(tags, tagsOffset);
   return out;
 }
 
@@ -117,9 +127,17 @@ export function decodeHead(bytes: Buffer): Head {
     dateS: readMillis(bytes, 64),
     etag: section(bytes.readUInt32LE(72), bytes.readUInt16LE(76)),
     varyNames: vary === '' ? [] : vary.slice(0, -1).split('\0'),
+    tags: tagsIn(bytes),
     fields: splitFieldBlock(section(bytes.readUInt32LE(92), bytes.readUInt32LE(96))),
     reason: section(bytes.readUInt32LE(100), bytes.readUInt16LE(78)),
   };
+}
+
+function tagsIn(bytes: Buffer): Uint8Array {
+  const count = bytes.readUInt16LE(86);
+  if (count === 0) return noTags;
+  const offset = bytes.readUInt32LE(88);
+  return Uint8Array.from(bytes.subarray(offset, offset + count * tagSize));
 }
 
 function splitFieldBlock(block: string): string[] {

@@ -17,14 +17,17 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { StoreError } from '../errors.js';
+import { FilePurges, type KeptPurge, syncDirectory } from './file-purges.js';
 
 const identityFile = 'millrace-cache.json';
 const recordSuffix = '.record';
 const temporarySuffix = '.part';
 /** What a file occupies is rounded up to this: the usual block of a file system. */
 const fileGrain = 4096;
+/** Births of one life begin at its number times this (native/engine/store.cc). */
+const birthsPerLife = 2 ** 32;
 const namePattern = /^[0-9a-f]{32}$/;
 
 interface Entry {
@@ -43,6 +46,7 @@ export interface FileTierStats {
   readonly bytes: number;
   readonly evicted: number;
   readonly writeErrors: number;
+  readonly purgesKept: number;
 }
 
 export class FileTier {
@@ -55,14 +59,22 @@ export class FileTier {
   /** In the order of writing; the first is the next to go. */
   readonly #entries = new Map<string, Entry>();
   /** Writes under way; a removal meanwhile cancels them. One per name at a time. */
-  readonly #writes = new Map<string, { isCancelled: boolean }>();
+  readonly #writes = new Map<string, { isCancelled: boolean; readonly ended: Promise<void> }>();
+  readonly #purges: FilePurges;
+  #isOff = false;
   #bytes = 0;
   #evicted = 0;
   #writeErrors = 0;
   #sequence = 0;
 
-  private constructor(directory: string, identity: Identity, totalSize: number) {
+  private constructor(
+    directory: string,
+    identity: Identity,
+    totalSize: number,
+    purges: FilePurges,
+  ) {
     this.directory = directory;
+    this.#purges = purges;
     this.hashKey = Buffer.from(identity.hashKey, 'hex');
     this.life = identity.life;
     this.#totalSize = totalSize;
@@ -76,7 +88,8 @@ export class FileTier {
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       const identity = await takeIdentity(directory);
-      const tier = new FileTier(directory, identity, totalSize);
+      const purges = await FilePurges.open(directory, identity.life * birthsPerLife);
+      const tier = new FileTier(directory, identity, totalSize, purges);
       await tier.#scan();
       return tier;
     } catch (error) {
@@ -141,7 +154,7 @@ export class FileTier {
   }
 
   has(name: string): boolean {
-    return this.#entries.has(name);
+    return !this.#isOff && this.#entries.has(name);
   }
 
   /**
@@ -150,7 +163,7 @@ export class FileTier {
    */
   async read(name: string): Promise<Buffer | null> {
     const entry = this.#entries.get(name);
-    if (entry === undefined) return null;
+    if (entry === undefined || this.#isOff) return null;
     try {
       const bytes = await readFile(this.#pathOf(name));
       if (this.#entries.get(name) !== entry) return null;
@@ -173,9 +186,13 @@ export class FileTier {
     isWanted: () => boolean,
   ): Promise<boolean> {
     const size = parts.reduce((sum, part) => sum + part.length, 0);
-    if (size > this.#totalSize) return false;
+    if (size > this.#totalSize || this.#isOff) return false;
     const path = this.#pathOf(name);
-    const write = { isCancelled: false };
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    const write = { isCancelled: false, ended };
     this.#writes.set(name, write);
     const temporary = `${path}.${this.life}-${this.#sequence++}${temporarySuffix}`;
     try {
@@ -198,7 +215,44 @@ export class FileTier {
       return false;
     } finally {
       this.#writes.delete(name);
+      end();
     }
+  }
+
+  /** The purges that earlier lives have left, and this one has made. */
+  get kept(): Iterable<KeptPurge> {
+    return this.#purges.kept;
+  }
+
+  /** Makes a purge durable that the addon's tables know already. `name` is that of a purged key. */
+  async purge(purge: KeptPurge, name: string | null): Promise<void> {
+    try {
+      if (name === null || purge.soft) await this.#purges.add(purge);
+      else await this.#removeForGood(name);
+    } catch (error) {
+      // What could not be written down must not be served after the next start either: nothing is read.
+      this.#isOff = true;
+      throw new StoreError(
+        'STORE_IO',
+        `${this.directory}: the purge holds in this process and is not durable: ` +
+          `${(error as Error).message}; the directory is off, nothing is read from it any more; ` +
+          'free space or repair the file system, delete the directory if in doubt, and restart',
+        { cause: error },
+      );
+    }
+  }
+
+  /** Variants need no more: they are found through the record of their primary key alone. */
+  async #removeForGood(name: string): Promise<void> {
+    const write = this.#writes.get(name);
+    if (write !== undefined) write.isCancelled = true;
+    const isThere = this.#drop(name) || write !== undefined;
+    // A file that is just getting its name would come back after this removal.
+    await write?.ended;
+    if (!isThere) return;
+    const path = this.#pathOf(name);
+    await rm(path, { force: true });
+    await syncDirectory(dirname(path));
   }
 
   /** Forgets the record at once; its file follows. */
@@ -211,8 +265,13 @@ export class FileTier {
     });
   }
 
+  close(): Promise<void> {
+    return this.#purges.close();
+  }
+
   stats(): FileTierStats {
     return {
+      purgesKept: this.#purges.count,
       files: this.#entries.size,
       bytes: this.#bytes,
       evicted: this.#evicted,

@@ -7,7 +7,7 @@ import type { FileCompressor } from './file-compressor.js';
 import type { FileTier } from './file-tier.js';
 import { leasesOf } from './leases.js';
 
-const partsFrom = 4;
+const partsFrom = 3;
 
 export class FileWriter {
   readonly #native: NativeStore;
@@ -45,14 +45,9 @@ export class FileWriter {
     for (;;) {
       const staged = this.#native.takeStaged();
       if (staged === null) return;
-      const [handle, name, isTombstone, object] = staged as [number, string, boolean, number];
+      const [handle, name, object] = staged as [number, string, number];
       const leases = leasesOf(this.#native, staged, partsFrom);
       try {
-        if (isTombstone) {
-          await this.#tier.remove(name);
-          this.#native.settleStaged(handle);
-          continue;
-        }
         let isSettled = false;
         const isWanted = () => {
           isSettled = true;

@@ -44,7 +44,7 @@ export class NativeFill implements Fill {
   produced = 0;
   followers = 0;
   readonly #options: FillOptions;
-  readonly #handle: number;
+  readonly handle: number;
   readonly #token: number;
   #rest: Uint8Array | null = null;
   #finishing = false;
@@ -54,18 +54,19 @@ export class NativeFill implements Fill {
   #pushes = 0;
   #graceTimer: NodeJS.Timeout | null = null;
   #closed = false;
+  #wasPurged = false;
 
   constructor(options: FillOptions) {
     this.#options = options;
     this.primaryKey = options.primaryKey;
     this.#token = options.completions.standing(() => this.#resume());
-    this.#handle = options.native.beginFill(this.#token, options.primaryKey);
+    this.handle = options.native.beginFill(this.#token, options.primaryKey);
   }
 
   begin(head: FillHead): void {
     const bodyLength = head.bodyLength ?? -1;
     this.#options.native.fillBegin(
-      this.#handle,
+      this.handle,
       this.#options.keyOf(head),
       head.head,
       bodyLength,
@@ -85,7 +86,7 @@ export class NativeFill implements Fill {
   }
 
   #push(bytes: Uint8Array): boolean {
-    const result = this.#options.native.fillAppend(this.#handle, bytes, 0);
+    const result = this.#options.native.fillAppend(this.handle, bytes, 0);
     const accepted = Math.floor(result / 16);
     const pause = (result % 16) >> 1;
     this.produced += accepted;
@@ -113,7 +114,7 @@ export class NativeFill implements Fill {
     this.#graceTimer = null;
     if (this.#closed || !this.#isPaused) return;
     const { native } = this.#options;
-    if (native.fillPause(this.#handle) === pauseLaggard) native.fillDropLaggards(this.#handle);
+    if (native.fillPause(this.handle) === pauseLaggard) native.fillDropLaggards(this.handle);
     this.#startGrace();
   }
 
@@ -138,7 +139,7 @@ export class NativeFill implements Fill {
   #finishNow(): void {
     this.#clearGrace();
     try {
-      this.#options.native.fillFinish(this.#handle);
+      this.#options.native.fillFinish(this.handle);
     } catch (error) {
       this.fail(translateFailure(error) as Error);
     }
@@ -151,13 +152,17 @@ export class NativeFill implements Fill {
     this.failure = reason;
     this.#rest = null;
     this.#clearGrace();
-    this.#options.native.fillFail(this.#handle);
+    this.#options.native.fillFail(this.handle);
     this.#options.completions.drain();
+  }
+
+  isPurged(): boolean {
+    return this.#closed ? this.#wasPurged : this.#options.native.isFillPurged(this.handle);
   }
 
   follow(offset: number): Follower {
     this.followers += 1;
-    return new NativeFollower(this.#options, this.#handle, offset, () => {
+    return new NativeFollower(this.#options, this.handle, offset, () => {
       this.followers -= 1;
     });
   }
@@ -166,10 +171,10 @@ export class NativeFill implements Fill {
     if (this.#closed) return null;
     const { native, completions, readOutside } = this.#options;
     const leases = await readRange(native, completions, (token) =>
-      native.fillRead(token, this.#handle, offset, length),
+      native.fillRead(token, this.handle, offset, length),
     );
     if (leases !== null || readOutside === null) return leases;
-    return readOutside(this.#handle, offset, length);
+    return readOutside(this.handle, offset, length);
   }
 
   close(): void {
@@ -179,10 +184,11 @@ export class NativeFill implements Fill {
       this.#closing = true;
       return;
     }
+    this.#wasPurged = this.isPurged();
     this.#closed = true;
     this.#clearGrace();
     this.#options.completions.remove(this.#token);
-    this.#options.native.closeFill(this.#handle);
+    this.#options.native.closeFill(this.handle);
   }
 
   #clearGrace(): void {

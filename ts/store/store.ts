@@ -5,14 +5,21 @@ import { Buffer } from 'node:buffer';
 import { StoreError } from '../errors.js';
 import type { RawFields } from '../http/fields.js';
 import { type Completions, completions } from '../native/completions.js';
-import { type IoBackend, ioBackends, type NativeStore, nativePending } from '../native/contract.js';
-import { storeErrorOf, translateFailure } from '../native/status.js';
+import {
+  type IoBackend,
+  ioBackends,
+  type NativeStore,
+  nativePending,
+  purgeKinds,
+} from '../native/contract.js';
+import { statusOk, storeErrorOf, translateFailure } from '../native/status.js';
 import type {
   CacheStore,
   Fill,
   FillHead,
   Found,
   Lease,
+  PurgeTarget,
   StoredObject,
   StoreStats,
   Tier,
@@ -25,6 +32,7 @@ import { NativeFill, readRange } from './fill.js';
 import { HeadCache } from './head-cache.js';
 import { takeLeases } from './leases.js';
 import { attachMemoryPressure, type MemoryPressure } from './memory-pressure.js';
+import { purgeFailure, purgeText } from './purge-target.js';
 import { type DiskSide, NativeObject } from './stored-object.js';
 
 /** A block device or a file that `millrace format` has made a store. */
@@ -66,6 +74,9 @@ export async function openStore(options: StoreOptions): Promise<CacheStore> {
       : null;
   const files = tier === null ? null : { tier, ...(await compressorOf(options)) };
   const native = await openNative(reports, options, tier);
+  for (const { kind, text, soft, bound } of tier?.kept ?? []) {
+    native.restorePurge(purgeKinds[kind], text, soft, bound);
+  }
   return new NativeCacheStore(reports, native, files, options);
 }
 
@@ -312,6 +323,10 @@ class NativeCacheStore implements CacheStore {
     return this.#completions.addon.variantKey(key, names, fields);
   }
 
+  tagHashes(tags: readonly string[]): Uint8Array {
+    return this.#completions.addon.tagHashes(tags);
+  }
+
   beginFill(primaryKey: string): Fill {
     if (this.#closing !== null) throw new StoreError('STORE_CLOSED', 'the store is closed');
     return new NativeFill({
@@ -332,13 +347,36 @@ class NativeCacheStore implements CacheStore {
     });
   }
 
-  refresh(object: StoredObject, head: Uint8Array): void {
-    if (!(object instanceof NativeObject)) throw new TypeError('an object of another store');
+  refresh(object: StoredObject, head: Uint8Array, fill: Fill): void {
+    if (!(object instanceof NativeObject) || !(fill instanceof NativeFill)) {
+      throw new TypeError('an object or a fill of another store');
+    }
     try {
-      this.#native.refresh(object.handle, head);
+      this.#native.refresh(object.handle, head, fill.handle);
     } catch (error) {
       throw translateFailure(error);
     }
+  }
+
+  async purge(target: PurgeTarget, soft: boolean): Promise<void> {
+    if (this.#closing !== null) throw new StoreError('STORE_CLOSED', 'the store is closed');
+    const text = purgeText(target);
+    let bound = 0;
+    const { code, value } = await new Promise<{ code: number; value: number }>(
+      (resolve, reject) => {
+        const token = this.#completions.once((code, value) => resolve({ code, value }));
+        try {
+          bound = this.#native.purge(token, purgeKinds[target.kind], text, soft);
+        } catch (error) {
+          this.#completions.remove(token);
+          const { message } = error as Error;
+          reject(new StoreError('STORE_INVALID', message, { cause: error }));
+        }
+      },
+    );
+    if (code !== statusOk) throw purgeFailure(this.#native, code, value);
+    const name = target.kind === 'key' ? this.#native.recordName(text) : null;
+    await this.#files?.purge({ kind: target.kind, text, soft, bound }, name);
   }
 
   purgeKey(primaryKey: string): void {
@@ -359,6 +397,7 @@ class NativeCacheStore implements CacheStore {
       files: files.files,
       fileBytes: files.bytes,
       filesEvicted: files.evicted,
+      filePurges: files.purgesKept,
       writeErrors: files.writeErrors,
       recordsFlushed: this.#writer?.recordsWritten ?? 0,
     };
@@ -371,6 +410,7 @@ class NativeCacheStore implements CacheStore {
 
   async #close(): Promise<void> {
     await this.#writer?.close();
+    await this.#files?.close();
     this.#pressure?.close();
     await new Promise<void>((resolve) => {
       const token = this.#completions.once(() => resolve());

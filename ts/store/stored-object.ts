@@ -13,6 +13,9 @@ export interface DiskSide {
   covers(object: number, offset: number, length: number): boolean;
 }
 
+/** In the order of PurgeVerdict (native/engine/purges.h). */
+const purgeStates = ['kept', 'stale', 'gone'] as const;
+
 export class NativeObject implements StoredObject {
   readonly handle: number;
   readonly key: string;
@@ -54,6 +57,10 @@ export class NativeObject implements StoredObject {
 
   covers(offset: number, length: number): boolean {
     return this.#disk.covers(this.handle, offset, length);
+  }
+
+  purgeState(): 'kept' | 'stale' | 'gone' {
+    return this.#closed ? 'gone' : (purgeStates[this.#native.purgeState(this.handle)] ?? 'gone');
   }
 
   close(): void {

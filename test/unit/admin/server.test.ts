@@ -8,13 +8,15 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { startAdmin } from '../../../ts/admin/server.js';
 import type { ServedAddress } from '../../../ts/config/schema.js';
-import { ConfigError } from '../../../ts/errors.js';
+import { ClientError, ConfigError, StoreError } from '../../../ts/errors.js';
 import { temporaryFolder } from '../../support/command.js';
 
 const anyPort: ServedAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 
+const purge = () => Promise.resolve({});
+
 async function admin(t: ExecutionContext, listen: ServedAddress, stats: () => object = () => ({})) {
-  const running = await startAdmin({ listen, stats });
+  const running = await startAdmin({ listen, stats, purge });
   t.teardown(() => running.close());
   return running;
 }
@@ -41,9 +43,63 @@ test('admin: other paths and methods are refused', async (t) => {
   t.is(await head.text(), '');
 });
 
+async function post(address: string, body: string, type = 'application/json') {
+  const answer = await fetch(`${address}/purge`, {
+    method: 'POST',
+    headers: { 'content-type': type },
+    body,
+  });
+  return { status: answer.status, value: (await answer.json()) as Record<string, unknown> };
+}
+
+test('admin: POST /purge hands the JSON on and answers with what became of it', async (t) => {
+  const requests: unknown[] = [];
+  const running = await startAdmin({
+    listen: anyPort,
+    stats: () => ({}),
+    purge: async (request) => {
+      requests.push(request);
+      if (requests.length === 2) throw new ClientError('CLIENT_BAD_REQUEST', 'names nothing');
+      if (requests.length === 3) throw new StoreError('STORE_IO', '/dev/x: not durable');
+      if (requests.length === 4) throw new Error('a bug');
+      return { kind: 'all' };
+    },
+  });
+  t.teardown(() => running.close());
+  const { address } = running;
+  t.deepEqual(await post(address, '{"all":true}'), {
+    status: 200,
+    value: { purged: { kind: 'all' } },
+  });
+  t.deepEqual(requests, [{ all: true }]);
+  t.deepEqual(await post(address, '1'), {
+    status: 400,
+    value: { error: 'names nothing', code: 'ERR_MILLRACE_CLIENT_BAD_REQUEST' },
+  });
+  t.deepEqual(await post(address, '2'), {
+    status: 503,
+    value: { error: '/dev/x: not durable', code: 'ERR_MILLRACE_STORE_IO' },
+  });
+  t.is((await post(address, '3')).status, 500);
+});
+
+test('admin: POST /purge takes nothing but JSON of a moderate size', async (t) => {
+  const { address } = await admin(t, anyPort);
+  t.is((await post(address, '{"all":')).status, 400);
+  t.is((await post(address, `"${'x'.repeat(70_000)}"`)).status, 400);
+  t.is((await post(address, '{"all":true}', 'text/plain')).status, 415);
+  const read = await fetch(`${address}/purge`);
+  t.is(read.status, 405);
+  t.is(read.headers.get('allow'), 'POST');
+});
+
 test('admin: a unix socket is for its owner alone and goes when it is closed', async (t) => {
   const path = join(temporaryFolder(t), 'admin.sock');
-  const running = await startAdmin({ listen: { kind: 'unix', path }, stats: () => ({ up: 1 }) });
+  const running = await startAdmin({
+    listen: { kind: 'unix', path },
+    stats: () => ({ up: 1 }),
+    purge,
+  });
   t.is(running.address, `unix:${path}`);
   t.is(statSync(path).mode & 0o777, 0o600);
   const [answer] = (await once(get({ socketPath: path, path: '/stats' }), 'response')) as [

@@ -61,7 +61,6 @@ test('config: the block of the design loads with every key', (t) => {
     'raw_disk_cache.enable_prefetch',
     'raw_disk_cache.enable_zero_copy',
     'metrics_endpoint',
-    'purge',
     'lanes',
   ]);
 });
@@ -86,6 +85,13 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
     ],
     listen: [{ kind: 'tcp', host: '127.0.0.1', port: 8080 }],
     admin: { listen: null },
+    purge: {
+      enabled: false,
+      authToken: null,
+      allow: [],
+      exposeTags: false,
+      enableMetrics: true,
+    },
     enableCache: true,
     cacheTtlMs: 3_600_000,
     memoryLimitBytes: 256 * mib,
@@ -131,6 +137,12 @@ routes:
       key: { query: { without: [utm] }, sort_query: true, host: M.example }
 listen: ["[::1]:8081", "unix:/run/m.sock"]
 admin: { listen: "localhost:9001" }
+purge:
+  enabled: true
+  auth_token: t
+  allow: ["fd00::/8", 10.1.2.3]
+  expose_tags: true
+  enable_metrics: false
 enable_cache: false
 cache_ttl: 1d
 memory_limit: 1GiB
@@ -145,6 +157,16 @@ log_level: debug
 `,
   });
   t.is(config.upstreams.get('a')?.origin.host, '[::1]:9000');
+  t.deepEqual(config.purge, {
+    enabled: true,
+    authToken: 't',
+    allow: [
+      { address: 'fd00::', prefix: 8, family: 'ipv6' },
+      { address: '10.1.2.3', prefix: 32, family: 'ipv4' },
+    ],
+    exposeTags: true,
+    enableMetrics: false,
+  });
   t.deepEqual(config.routes, [
     {
       match: { host: null, path: null, methods: ['GET'] },

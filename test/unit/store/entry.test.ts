@@ -27,6 +27,11 @@ const heads = fc.record<Head>({
       { maxLength: 4 },
     )
     .map((names) => names.sort()),
+  tags: fc.array(fc.uint8Array({ minLength: 8, maxLength: 8 }), { maxLength: 5 }).map((tags) => {
+    const joined = new Uint8Array(tags.length * 8);
+    for (const [at, tag] of tags.entries()) joined.set(tag, at * 8);
+    return joined;
+  }),
   fields: fc.array(fc.tuple(token, text), { maxLength: 8 }).map((pairs) => pairs.flat()),
   reason: fc.oneof(fc.constant(''), text),
 });

@@ -18,6 +18,7 @@ function headOf(text: string): Head {
     dateS: 0,
     etag: '',
     varyNames: [],
+    tags: new Uint8Array(0),
     fields: ['X', text],
     reason: 'OK',
   };

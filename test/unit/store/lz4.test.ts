@@ -41,6 +41,7 @@ async function putOne(options: StoreOptions, body: Buffer): Promise<void> {
     dateS: 1,
     etag: '',
     varyNames: [],
+    tags: new Uint8Array(0),
     fields: [],
     reason: '',
   });

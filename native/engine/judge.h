@@ -1,0 +1,15 @@
+// A record in memory before the purge tables. Callable from any thread; takes no lock where the record was
+// born, or was judged before, after the last purge.
+#pragma once
+
+#include "base/siphash.h"
+#include "engine/memory-record.h"
+#include "engine/purges.h"
+
+namespace millrace {
+
+// `hash_key` is that of the record's volume. Variants are judged by their primary key as well. Chunks have
+// neither key nor tags: nobody finds one but through its head, so only a purge of everything takes them.
+PurgeVerdict judge(const Purges& purges, const HashKey& hash_key, const MemoryRecord& record);
+
+}  // namespace millrace

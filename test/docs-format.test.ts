@@ -126,9 +126,17 @@ for (const [path, target, rows, least] of encoders) {
   });
 }
 
-/** Value of `A * B`, `(ByteCount{1} << n) * B` or a number, with the constants known so far. */
+/**
+ * Value of `A * B`, `A / B`, `(ByteCount{1} << n) * B` or a number, with the constants known so far. The
+ * scale of what ships is 0.
+ */
 function evaluate(expression: string, known: ReadonlyMap<string, number>): number {
-  return expression.split('*').reduce((product, factor) => {
+  const unscaled = expression.replace(/\s*>> MILLRACE_SCALE_SHIFT$/, '');
+  const [dividend, divisor] = unscaled.split(' / ');
+  if (dividend !== undefined && divisor !== undefined) {
+    return evaluate(dividend, known) / evaluate(divisor, known);
+  }
+  return unscaled.split('*').reduce((product, factor) => {
     const shift = /ByteCount\{1\} << (\d+)/.exec(factor)?.[1];
     if (shift !== undefined) return product * 2 ** Number(shift);
     const name = factor.trim();

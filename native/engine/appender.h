@@ -39,7 +39,7 @@ struct FlushedPosition {
 
 class Appender {
  public:
-  static constexpr ByteCount kBufferSize = 1 * kMiB;
+  static constexpr ByteCount kBufferSize = kChunkSize;
   static constexpr uint32_t kBufferCount = 8;
   static constexpr uint64_t kFlushAfterMs = 100;
   static constexpr uint32_t kErrorsUntilOff = 5;

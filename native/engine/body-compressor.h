@@ -17,7 +17,7 @@ namespace millrace {
 class BodyCompressor {
  public:
   // What one of these occupies, rounded up.
-  static constexpr ByteCount kMemory = kChunkSize + 2 * kPageSize;
+  static constexpr ByteCount kMemory = kChunkSize + kPageSize + 64 * kKiB;
 
   explicit BodyCompressor(Counters& counters);
 

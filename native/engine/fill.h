@@ -45,11 +45,11 @@ struct FillHead {
 
 class Fill : public RefCounted<Fill> {
  public:
-  static constexpr ByteCount kWindow = 4 * kMiB;
-  static constexpr ByteCount kTightWindow = 1 * kMiB;   // while pages are scarce
-  static constexpr ByteCount kUnkeptWindow = 1 * kMiB;
-  static constexpr ByteCount kInHand = 256 * kKiB;
-  static constexpr ByteCount kMaximumKeyAndHead = 40 * kKiB;
+  static constexpr ByteCount kWindow = 4 * kChunkSize;
+  static constexpr ByteCount kTightWindow = kChunkSize;   // while pages are scarce
+  static constexpr ByteCount kUnkeptWindow = kChunkSize;
+  static constexpr ByteCount kInHand = 4 * kPageSize;
+  static constexpr ByteCount kMaximumKeyAndHead = kPageSize / 8 * 5;
 
   struct Follower {
     ByteOffset cursor = 0;

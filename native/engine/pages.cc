@@ -50,6 +50,7 @@ PagePool::PagePool(ByteCount limit, bool poison)
   references_ = std::make_unique<std::atomic<uint32_t>[]>(size_t{page_count} * kUnitsPerPage);
   pages_.resize(page_count);
   free_pages_.reserve(page_count);
+  for (uint32_t& first : partial_) first = kNone;
 }
 
 PagePool::~PagePool() {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <memory>
 #include <vector>
 
@@ -77,7 +78,7 @@ class PagePool : public RefCounted<PagePool> {
  private:
   friend class PageRef;
   static constexpr uint32_t kNone = ~uint32_t{0};
-  static constexpr uint32_t kClasses = 7;  // 1 KiB << class, class 6 is a whole page
+  static constexpr uint32_t kClasses = std::bit_width(kUnitsPerPage);  // kUnit << class, up to a page
 
   // A 64 KiB page: free, whole, or divided into cells of one class.
   struct Page {
@@ -111,7 +112,7 @@ class PagePool : public RefCounted<PagePool> {
   std::vector<Page> pages_;
   std::vector<uint32_t> free_pages_;
   uint32_t fresh_page_ = 0;  // pages from here on were never used
-  uint32_t partial_[kClasses] = {kNone, kNone, kNone, kNone, kNone, kNone, kNone};
+  uint32_t partial_[kClasses];
   std::atomic<ByteCount> used_{0};
   std::atomic<bool> has_waiters_{false};
   Mutex waiters_mutex_;

@@ -20,8 +20,8 @@ namespace {
 // second at disk speed would be hundreds of MiB; this much rides out the 100 ms hiccups of a busy SSD, and
 // what does not fit is dropped, not waited for.
 constexpr ByteCount kStagingShare = 8;  // of memory_limit: one eighth
-constexpr ByteCount kMinimumStaging = 8 * kMiB;
-constexpr ByteCount kMaximumStaging = 64 * kMiB;
+constexpr ByteCount kMinimumStaging = 8 * kChunkSize;
+constexpr ByteCount kMaximumStaging = 64 * kChunkSize;
 
 // Incarnations are handed out from a range that the superblock reserved at open, so that two lives of a
 // store never give the same one to two versions.

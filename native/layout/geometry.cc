@@ -6,12 +6,12 @@
 namespace millrace {
 
 namespace {
-constexpr ByteCount kTailSize = 256 * kKiB;
-constexpr ByteCount kCopyDistance = 64 * kKiB;
+constexpr ByteCount kTailSize = 4 * kPageSize;
+constexpr ByteCount kCopyDistance = kPageSize;
 constexpr ByteOffset kSegmentsOffset = kJournalOffset + 2 * kJournalSize;
 constexpr ByteCount kSegmentsAimed = 256;
 
-static_assert(is_aligned(kSegmentsOffset, kMiB), "aggregation windows are aligned to 1 MiB");
+static_assert(is_aligned(kSegmentsOffset, kChunkSize), "aggregation windows are aligned to 1 MiB");
 }  // namespace
 
 ByteOffset Geometry::superblock_offset(uint32_t copy) const {

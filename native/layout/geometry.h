@@ -12,13 +12,13 @@
 
 namespace millrace {
 
-inline constexpr ByteCount kMinimumDeviceSize = 256 * kMiB;
-inline constexpr ByteCount kMinimumSegmentSize = 4 * kMiB;
-inline constexpr ByteCount kMaximumSegmentSize = 64 * kMiB;
+inline constexpr ByteCount kMinimumDeviceSize = 256 * kChunkSize;
+inline constexpr ByteCount kMinimumSegmentSize = 4 * kChunkSize;
+inline constexpr ByteCount kMaximumSegmentSize = 64 * kChunkSize;
 inline constexpr uint32_t kSuperblockCopies = 4;
 inline constexpr ByteCount kSuperblockSize = 4096;
-inline constexpr ByteOffset kJournalOffset = 1 * kMiB;
-inline constexpr ByteCount kJournalSize = 32 * kMiB;  // each of two
+inline constexpr ByteOffset kJournalOffset = 1 * kChunkSize;
+inline constexpr ByteCount kJournalSize = 32 * kChunkSize;  // each of two
 // 36 address bits of 512 B in an index word.
 inline constexpr ByteCount kMaximumDeviceSize = (ByteCount{1} << 36) * kRecordGrain;
 

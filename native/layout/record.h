@@ -25,7 +25,9 @@ enum class RecordKind : uint8_t {
 };
 
 inline constexpr ByteCount kRecordFixedSize = 128;
-inline constexpr ByteCount kAlignedBodyThreshold = 16 * kKiB;
+inline constexpr ByteCount kAlignedBodyThreshold = kPageSize / 4;
+static_assert(kAlignedBodyThreshold + kBlockAlignment <= kPageSize,
+              "a packed body, with the block it begins in, is read into one page");
 inline constexpr ByteCount kMaximumKeyLength = 16 * kKiB;
 inline constexpr ByteCount kMaximumMetaLength = 128 * kKiB;
 inline constexpr uint64_t kUnknownLength = ~uint64_t{0};

@@ -28,7 +28,7 @@ const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as
 // The compiler's notes of its last run lie in dist too; they are of no use to anybody else.
 const allowed = [
   /^dist\/(?!\.tsbuildinfo$)/,
-  /^native\/(?!test\/|fuzz\/|bench\/)/,
+  /^native\/(?!test\/|fuzz\/|bench\/|sim\/)/,
   /^prebuilds\//,
   /^(README\.md|LICENSE|NOTICE|CHANGELOG\.md|package\.json|binding\.gyp)$/,
 ];

@@ -218,7 +218,7 @@ export const callRules: readonly CallRule[] = [
       // Not a member, not a declaration of Store::open, and with an argument.
       /(?<![\w:>.~]|Ref<Store>> )(?:::\s*)?\bopen\s*\(\s*[^)\s]/,
     ),
-    files: /^native\/(?!device\/|test\/|fuzz\/|bench\/).*\.(cc|h)$/,
+    files: /^native\/(?!device\/|test\/|fuzz\/|bench\/|sim\/).*\.(cc|h)$/,
     why: 'native/device is the only layer that touches the disk; the simulator replaces it',
     except: {},
   },

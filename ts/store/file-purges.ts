@@ -73,9 +73,16 @@ export class FilePurges {
   add(purge: KeptPurge): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ purge, resolve, reject });
-      this.#writing ??= this.#writeAll().finally(() => {
-        this.#writing = null;
-      });
+      this.#start();
+    });
+  }
+
+  #start(): void {
+    if (this.#writing !== null || this.#queue.length === 0) return;
+    this.#writing = this.#writeAll().then(() => {
+      this.#writing = null;
+      // Whoever was just answered may have come again before this line.
+      this.#start();
     });
   }
 
@@ -170,7 +177,7 @@ function lineOf(purge: KeptPurge): string {
 
 function parseLine(line: string): KeptPurge | null {
   const text = line.slice(17);
-  if (line.length < 18 || checkOf(text) !== line.slice(0, 16)) return null;
+  if (line.length < 18 || `${checkOf(text)} ` !== line.slice(0, 17)) return null;
   try {
     const [kind, soft, bound, target] = JSON.parse(text) as unknown[];
     const isKnown = typeof kind === 'string' && kinds.has(kind) && typeof soft === 'boolean';

@@ -1,42 +1,19 @@
 // The store on a real block device: a loop device over a file. Needs root and losetup; says so where it has
 // neither.
 
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { formatDevice } from '../../ts/store/format.js';
+import { configFile, runCommand, startCommand } from '../support/command.js';
+import { attachLoop, runTool } from '../support/loop-device.js';
 import { hashOf, hashOfStored, openRaw, putObject } from '../support/raw-file.js';
 
-const run = promisify(execFile);
 const directIoFlag = 0o40000;
-
-interface LoopDevice {
-  readonly path: string;
-  readonly directory: string;
-}
-
-/** Null, with the reason in the log, where no loop device can be had. */
-async function attachLoop(t: ExecutionContext): Promise<LoopDevice | null> {
-  const directory = await mkdtemp(join(tmpdir(), 'millrace-loop-'));
-  t.teardown(() => rm(directory, { recursive: true, force: true }));
-  const backing = join(directory, 'backing');
-  await writeFile(backing, '');
-  await truncate(backing, 300 * 1024 * 1024);
-  try {
-    const { stdout } = await run('losetup', ['--find', '--show', backing]);
-    const path = stdout.trim();
-    t.teardown(() => run('losetup', ['--detach', path]).catch(() => {}));
-    return { path, directory };
-  } catch (error) {
-    t.log(`skipped: no loop device here (${(error as Error).message.split('\n')[0]})`);
-    return null;
-  }
-}
 
 function format(path: string): Promise<unknown> {
   return formatDevice({
@@ -86,22 +63,77 @@ test('block device: a mounted file system is not formatted, and the place is nam
   if (loop === null) return t.pass();
   const place = join(loop.directory, 'mnt');
   await mkdir(place);
-  try {
-    await run('mkfs.ext4', ['-q', '-L', 'precious', loop.path]);
-    await run('mount', [loop.path, place]);
-  } catch (error) {
-    t.log(`skipped: nothing can be mounted here (${(error as Error).message.split('\n')[0]})`);
-    return t.pass();
-  }
+  const labelled = ['mkfs.ext4', '-q', '-L', 'precious', loop.path];
+  if ((await runTool(t, 'e2fsprogs', labelled)) === null) return t.pass();
+  if ((await runTool(t, 'mount', ['mount', loop.path, place])) === null) return t.pass();
   let isMounted = true;
   const unmount = async () => {
-    if (isMounted) await run('umount', [place]);
+    if (isMounted) await runTool(t, 'mount', ['umount', place]);
     isMounted = false;
   };
-  t.teardown(() => unmount().catch(() => {}));
+  t.teardown(unmount);
   const mounted = await t.throwsAsync(format(loop.path));
   t.regex(mounted?.message ?? '', new RegExp(`mounted at ${place}`));
   await unmount();
   const foreign = await t.throwsAsync(format(loop.path));
   t.regex(foreign?.message ?? '', /ext4.*precious/);
+});
+
+/** A process that claims the device the way a file system or another store does, until it is killed. */
+const claim = `
+const { constants, openSync } = require('node:fs');
+openSync(process.argv[1], constants.O_RDWR | 0o200);
+console.log('claimed');
+process.stdin.resume();
+`;
+
+test('block device: one that another program holds is refused, and the program is named', async (t) => {
+  const loop = await attachLoop(t);
+  if (loop === null) return t.pass();
+  const holder = spawn(process.execPath, ['-e', claim, loop.path], { stdio: ['pipe', 'pipe', 2] });
+  t.teardown(() => holder.kill('SIGKILL'));
+  await once(holder.stdout!, 'data');
+  const held = await t.throwsAsync(format(loop.path));
+  t.regex(held?.message ?? '', new RegExp(`process ${holder.pid} \\(.+\\) has it open`));
+  holder.kill('SIGKILL');
+  await once(holder, 'close');
+  await t.notThrowsAsync(format(loop.path));
+});
+
+test('block device: one that device mapper holds is refused, and its volume is named', async (t) => {
+  const loop = await attachLoop(t);
+  if (loop === null) return t.pass();
+  const name = `millrace-test-${process.pid}`;
+  const table = `0 ${(256 * 1024 * 1024) / 512} linear ${loop.path} 0`;
+  const made = await runTool(t, 'dmsetup', ['dmsetup', 'create', name, '--table', table]);
+  if (made === null) return t.pass();
+  const remove = () => runTool(t, 'dmsetup', ['dmsetup', 'remove', name]);
+  t.teardown(remove);
+  const held = await t.throwsAsync(format(loop.path));
+  t.regex(held?.message ?? '', new RegExp(`part of dm-\\d+ \\(${name}\\)`));
+});
+
+test('block device: of two processes on one store one serves, the other names it', async (t) => {
+  const loop = await attachLoop(t);
+  if (loop === null) return t.pass();
+  await format(loop.path);
+  const config = configFile(
+    loop.directory,
+    [
+      'upstream_address: "127.0.0.1:1"',
+      'listen: "127.0.0.1:0"',
+      `raw_disk_cache: { device_path: ${JSON.stringify(loop.path)} }`,
+    ].join('\n'),
+  );
+  const rivals = [1, 2].map(() => startCommand(t, ['serve', '-c', config]));
+  const starts = await Promise.allSettled(rivals.map((rival) => rival.logged('ready')));
+  const winners = rivals.filter((_, at) => starts[at]!.status === 'fulfilled');
+  t.is(winners.length, 1);
+  const [winner] = winners;
+  const loser = rivals.find((rival) => rival !== winner)!;
+  const { status, stderr } = await loser.ended;
+  t.is(status, 3);
+  t.regex(stderr.join('\n'), new RegExp(`process ${winner!.child.pid} \\(.+\\) has it open`));
+  const formatting = await runCommand(t, ['format', loop.path, '--yes']);
+  t.is(formatting.status, 3, 'nor is it emptied under its owner');
 });

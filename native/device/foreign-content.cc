@@ -28,11 +28,17 @@ constexpr Signature kSignatures[] = {
     {"a squashfs image", 0, "hsqs", 4, 0, 0},
     {"an ISO 9660 image", 32769, "CD001", 5, 32768 + 40, 32},
     {"a LUKS container", 0, "LUKS\xba\xbe", 6, 0, 0},
+    // In one of the first four sectors, as pvcreate --labelsector says.
     {"an LVM physical volume", 512, "LABELONE", 8, 0, 0},
     {"an LVM physical volume", 0, "LABELONE", 8, 0, 0},
+    {"an LVM physical volume", 1024, "LABELONE", 8, 0, 0},
+    {"an LVM physical volume", 1536, "LABELONE", 8, 0, 0},
     {"a member of a Linux RAID", 4096, "\xfc\x4e\x2b\xa9", 4, 4096 + 32, 32},
     {"a member of a Linux RAID", 0, "\xfc\x4e\x2b\xa9", 4, 32, 32},
+    // At the end of the first page, whose size is the machine's that made it.
     {"a swap area", 4096 - 10, "SWAPSPACE2", 10, 0, 0},
+    {"a swap area", 16384 - 10, "SWAPSPACE2", 10, 0, 0},
+    {"a swap area", 65536 - 10, "SWAPSPACE2", 10, 0, 0},
     {"a GPT partition table", 512, "EFI PART", 8, 0, 0},
     {"a GPT partition table", 4096, "EFI PART", 8, 0, 0},
     {"an NTFS file system", 3, "NTFS    ", 8, 0, 0},

@@ -98,7 +98,13 @@ TEST_CASE("store ring: a segment that is being read is not overwritten") {
       return;
     }
     wait_until([&] { return store->volume().ring().pins(0) == 1; });
-    for (uint64_t i = end; store->volume().ring().state(0) == SegmentState::sealed; i++) {
+    // A machine so busy that this thread does not run for seconds has the segment skipped meanwhile, which
+    // is as good an end: what counts is that nothing is written under the pin.
+    const auto is_untouched = [&] {
+      return store->volume().ring().state(0) == SegmentState::sealed &&
+             store->total(&Counters::segments_skipped) == 0;
+    };
+    for (uint64_t i = end; is_untouched(); i++) {
       // Heeding the disk's backlog would wait for the reclaim that this test holds up.
       PutOptions options;
       options.heeds_pause = false;
@@ -111,8 +117,10 @@ TEST_CASE("store ring: a segment that is being read is not overwritten") {
   std::vector<uint8_t> got;
   REQUIRE(lookup.record->header.kind == RecordKind::single);
   CHECK(joined(lookup.record->body) == body_for("r", 1, size_for(1)));
-  wait_until([&] { return store->volume().ring().state(0) == SegmentState::open; });
-  CHECK(store->total(&Counters::segments_skipped) == 0);
+  wait_until([&] {
+    return store->volume().ring().state(0) == SegmentState::open ||
+           store->total(&Counters::segments_skipped) > 0;
+  });
 }
 
 TEST_CASE("store ring: lazily zeroed disks and other block sizes work the same") {

@@ -1,5 +1,5 @@
-// Who else uses a device: text for the person whose store does not open. Reads /proc and /sys; called on failure
-// only, from any thread that may block.
+// Who else uses a device: text for the person whose store does not open. Reads /proc and /sys; called on
+// failure only, from any thread that may block.
 #pragma once
 
 #include <cstdint>

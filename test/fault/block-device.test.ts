@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { formatDevice } from '../../ts/store/format.js';
 import { configFile, runCommand, startCommand } from '../support/command.js';
 import { attachLoop, runTool } from '../support/loop-device.js';

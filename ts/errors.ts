@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'CONFIG_INVALID'
   | 'CONFIG_UNREADABLE'
   | 'LISTEN_FAILED'
+  | 'ADMIN_UNREACHABLE'
   | 'ADDON_MISSING'
   | 'INTERNAL';
 

@@ -3,7 +3,7 @@
 // What the engine says about a device is turned here into what the operator has to do.
 
 import { existsSync, statSync } from 'node:fs';
-import { type RunningAdmin, startAdmin } from './admin/server.js';
+import { type AdminOptions, type RunningAdmin, startAdmin } from './admin/server.js';
 import type { LoadedConfig } from './config/load.js';
 import type { Config, RawDiskConfig } from './config/schema.js';
 import { type ErrorCode, StoreError } from './errors.js';
@@ -51,18 +51,31 @@ export async function startSystem(loaded: LoadedConfig, log: Log): Promise<Syste
     proxy = await startProxy({ config, store });
     const running = proxy;
     const stats = (): SystemStats => ({ proxy: running.stats(), store: store?.stats() ?? null });
-    if (config.admin.listen !== null) {
-      admin = await startAdmin({
-        listen: config.admin.listen,
-        stats,
-        purge: (request) => running.purge(readPurgeRequest(request)),
-      });
-    }
+    const purge = (request: unknown): Promise<PurgeReport> =>
+      running.purge(readPurgeRequest(request));
+    admin = await startConfiguredAdmin(config, { stats, purge }, log);
     return makeSystem(running, admin, store, stats);
   } catch (error) {
     await proxy?.close(0);
     await store?.close();
     throw error;
+  }
+}
+
+/** Null where there is none, and where the default one cannot be had. */
+async function startConfiguredAdmin(
+  { admin: { listen, isDefault } }: Config,
+  answers: Omit<AdminOptions, 'listen'>,
+  log: Log,
+): Promise<RunningAdmin | null> {
+  if (listen === null) return null;
+  try {
+    return await startAdmin({ listen, ...answers });
+  } catch (error) {
+    if (!isDefault) throw error;
+    const { message } = error as Error;
+    log.warn({ reason: message }, `${message}; stats and purge are not to be had without it`);
+    return null;
   }
 }
 

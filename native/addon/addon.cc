@@ -1,16 +1,15 @@
-// The addon's exports and what lives as long as one environment (the main thread or a worker): its
-// completions, tasks and sessions, and the cleanup hook that gives the stores back.
+// The addon's exports: completions, and opening and closing of stores. Formatting and inspection of devices
+// have files of their own, and so have the objects.
 #include <napi.h>
 
 #include <algorithm>
 
 #include "addon/arguments.h"
+#include "addon/device-wrap.h"
+#include "addon/environment.h"
 #include "addon/routes-wrap.h"
-#include "addon/session.h"
 #include "addon/store-wrap.h"
-#include "addon/tasks.h"
 #include "base/random.h"
-#include "engine/format.h"
 #include "engine/registry.h"
 
 namespace millrace {
@@ -43,84 +42,9 @@ class CloseTask final : public Task {
   }
 };
 
-class FormatTask final : public Task {
- public:
-  PosixDeviceOptions device;
-  FormatOptions options;
-  ByteCount create_size = 0;  // 0: the path must exist
-  std::atomic<uint64_t> progress{0};
-  std::atomic<uint64_t> size{0};
-  std::atomic<bool> cancelled{false};
-  Status status{};
-  std::string detail;
-  std::string found;
-  bool direct = false;
-
-  void cancel() override { cancelled.store(true); }
-
-  Code run() override {
-    if (create_size > 0) {
-      status = create_device_file(device.path, create_size, &detail);
-      if (!status.ok()) return status.code();
-    }
-    PosixDeviceFailure failure;
-    std::unique_ptr<Device> opened = open_posix_device(device, &failure);
-    if (!opened) {
-      status = failure.status;
-      detail = failure.detail;
-      return status.code();
-    }
-    direct = opened->facts().direct;
-    size.store(opened->facts().size);
-    FormatReport report;
-    status = format_device(*opened, options, &report, &progress, &cancelled);
-    found = report.found;
-    opened->close();
-    return status.code();
-  }
-};
-
-struct Environment {
-  explicit Environment(Napi::Env environment) : env(environment) {}
-
-  const Napi::Env env;
-  Ref<Completions> completions;
-  Tasks tasks;
-  HandleTable<Ref<OpenTask>> opening;
-  HandleTable<Ref<FormatTask>> formatting;
-  std::vector<Ref<Session>> sessions;
-  Napi::FunctionReference store_constructor;
-
-  ~Environment() = default;
-
-  void close() {
-    tasks.close();
-    for (const Ref<Session>& session : sessions) {
-      if (session->open()) release_store(session->close());
-      session->leases.clear([](LentSpans&) {});
-    }
-    sessions.clear();
-    opening.clear([](Ref<OpenTask>& task) {
-      if (task->outcome.store) release_store(std::move(task->outcome.store));
-    });
-    formatting.clear([](Ref<FormatTask>&) {});
-    store_constructor.Reset();
-    if (completions) completions->close();
-  }
-};
-
-void close_environment(void* data) {
-  auto* environment = static_cast<Environment*>(data);
-  // Detaching views needs handles, and no JavaScript frame provides a scope any more.
-  const Napi::HandleScope scope(environment->env);
-  environment->close();
-}
-
-Environment& environment_of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
-
 // start(callback): the shared words of completions; callback(count) is called per batch.
 Napi::Value start(const Napi::CallbackInfo& info) {
-  Environment& environment = environment_of(info.Env());
+  Environment& environment = Environment::of(info.Env());
   if (environment.completions || info.Length() < 1 || !info[0].IsFunction()) {
     Napi::TypeError::New(info.Env(), "start(callback) is called once per environment")
         .ThrowAsJavaScriptException();
@@ -132,7 +56,7 @@ Napi::Value start(const Napi::CallbackInfo& info) {
 
 // take(): number of reports that were moved into the words.
 Napi::Value take(const Napi::CallbackInfo& info) {
-  Environment& environment = environment_of(info.Env());
+  Environment& environment = Environment::of(info.Env());
   return Napi::Number::New(info.Env(),
                            environment.completions ? environment.completions->take() : 0);
 }
@@ -140,7 +64,7 @@ Napi::Value take(const Napi::CallbackInfo& info) {
 Napi::Value hold(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const bool held = arguments.boolean();
-  Environment& environment = environment_of(info.Env());
+  Environment& environment = Environment::of(info.Env());
   if (arguments.ok() && environment.completions) environment.completions->hold(held);
   return info.Env().Undefined();
 }
@@ -209,8 +133,8 @@ Napi::Value open_store(const Napi::CallbackInfo& info) {
   }
   std::copy(key.begin(), key.end(), options.hash_key.begin());
   if (key.empty()) static_cast<void>(fill_random(options.hash_key));
-  Environment& environment = environment_of(info.Env());
-  const uint32_t handle = environment.opening.add(task);
+  Environment& environment = Environment::of(info.Env());
+  const uint32_t handle = environment.opening.add(Ref<Task>::share(task.get()));
   environment.tasks.start(Ref<Task>::share(task.get()), environment.completions, token);
   return Napi::Number::New(info.Env(), handle);
 }
@@ -218,11 +142,11 @@ Napi::Value open_store(const Napi::CallbackInfo& info) {
 // takeStore(handle): the Store, or throws why there is none. Called once after the completion.
 Napi::Value take_store(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
-  Environment& environment = environment_of(info.Env());
+  Environment& environment = Environment::of(info.Env());
   const uint32_t handle = arguments.u32();
-  Ref<OpenTask>* found = environment.opening.find(handle);
+  Ref<Task>* found = environment.opening.find(handle);
   if (!arguments.ok() || found == nullptr) return info.Env().Undefined();
-  const Ref<OpenTask> task = *found;
+  const Ref<OpenTask> task = Ref<OpenTask>::share(static_cast<OpenTask*>(found->get()));
   environment.opening.remove(handle);
   if (!task->outcome.status.ok()) {
     const Napi::Error error = error_of(info.Env(), task->outcome.status, task->outcome.detail);
@@ -246,7 +170,7 @@ Napi::Value close_store(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   const uint32_t token = arguments.u32();
   const uint32_t number = arguments.u32();
-  Environment& environment = environment_of(info.Env());
+  Environment& environment = Environment::of(info.Env());
   if (!arguments.ok() || number >= environment.sessions.size()) return info.Env().Undefined();
   const Ref<Session>& session = environment.sessions[number];
   auto task = Ref<CloseTask>::adopt(new CloseTask());
@@ -259,68 +183,9 @@ Napi::Value close_store(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// format(token, path, direct, block size, zero fill, force, create size or 0): handle
-Napi::Value format(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  auto task = Ref<FormatTask>::adopt(new FormatTask());
-  const uint32_t token = arguments.u32();
-  task->device.path = arguments.utf8();
-  task->device.direct = arguments.boolean();
-  task->options.block_size = arguments.u32();
-  task->options.zero_fill = arguments.boolean();
-  task->options.force = arguments.boolean();
-  task->create_size = arguments.whole();
-  if (!arguments.ok()) return Napi::Value();
-  if (!is_power_of_two(task->options.block_size) || task->options.block_size < kRecordGrain ||
-      task->options.block_size > kPageSize) {
-    Napi::RangeError::New(info.Env(), "the block size must be a power of two from 512 to 65536")
-        .ThrowAsJavaScriptException();
-    return Napi::Value();
-  }
-  Environment& environment = environment_of(info.Env());
-  const uint32_t handle = environment.formatting.add(task);
-  environment.tasks.start(Ref<Task>::share(task.get()), environment.completions, token);
-  return Napi::Number::New(info.Env(), handle);
-}
-
-// formatProgress(handle): [bytes done, bytes in all]
-Napi::Value format_progress(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  Environment& environment = environment_of(info.Env());
-  Ref<FormatTask>* found = environment.formatting.find(arguments.u32());
-  if (!arguments.ok() || found == nullptr) return info.Env().Undefined();
-  Napi::Array out = Napi::Array::New(info.Env(), 2);
-  out.Set(0u, static_cast<double>((*found)->progress.load()));
-  out.Set(1u, static_cast<double>((*found)->size.load()));
-  return out;
-}
-
-// takeFormat(handle): { size, direct } or throws; the error's `found` names what is on the device.
-Napi::Value take_format(const Napi::CallbackInfo& info) {
-  Arguments arguments(info);
-  Environment& environment = environment_of(info.Env());
-  const uint32_t handle = arguments.u32();
-  Ref<FormatTask>* found = environment.formatting.find(handle);
-  if (!arguments.ok() || found == nullptr) return info.Env().Undefined();
-  const Ref<FormatTask> task = *found;
-  environment.formatting.remove(handle);
-  if (!task->status.ok()) {
-    Napi::Error error = error_of(info.Env(), task->status, task->detail);
-    error.Set("found", Napi::String::New(info.Env(), task->found));
-    error.ThrowAsJavaScriptException();
-    return Napi::Value();
-  }
-  Napi::Object out = Napi::Object::New(info.Env());
-  out.Set("size", static_cast<double>(task->size.load()));
-  out.Set("direct", task->direct);
-  return out;
-}
-
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
-  auto* environment = new Environment(env);
+  Environment* environment = Environment::create(env);
   environment->store_constructor = Napi::Persistent(StoreWrap::define(env));
-  env.SetInstanceData<Environment>(environment);
-  napi_add_env_cleanup_hook(env, &close_environment, environment);
   exports.Set("start", Napi::Function::New<start>(env, "start"));
   exports.Set("take", Napi::Function::New<take>(env, "take"));
   exports.Set("hold", Napi::Function::New<hold>(env, "hold"));
@@ -328,9 +193,8 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports.Set("takeStore", Napi::Function::New<take_store>(env, "takeStore"));
   exports.Set("closeStore", Napi::Function::New<close_store>(env, "closeStore"));
   exports.Set("tagHashes", Napi::Function::New<js_tag_hashes>(env, "tagHashes"));
-  exports.Set("format", Napi::Function::New<format>(env, "format"));
-  exports.Set("formatProgress", Napi::Function::New<format_progress>(env, "formatProgress"));
-  exports.Set("takeFormat", Napi::Function::New<take_format>(env, "takeFormat"));
+  define_format(env, exports);
+  define_inspect(env, exports);
   define_routes(env, exports);
   return exports;
 }

@@ -44,6 +44,7 @@ struct DeviceFacts {
   uint32_t logical_block = 512;
   bool block_device = false;
   bool direct = false;           // O_DIRECT is in force
+  std::string owner;             // opened read-only: who uses it, in words; empty when nobody does
   std::string direct_refusal;    // why not, when direct I/O was asked for and refused
   bool io_uring = false;         // the backend; else threads
   std::string io_uring_refusal;  // why not, when it was asked for or preferred and refused

@@ -251,10 +251,16 @@ std::unique_ptr<Device> open_posix_device(const PosixDeviceOptions& options,
     return nullptr;
   }
   if (!lock_patiently(file.get(), options.read_only ? LOCK_SH : LOCK_EX)) {
+    const int error_number = errno;
     const DeviceNumber holder{facts_on_disk.stx_dev_major, facts_on_disk.stx_dev_minor};
-    fail(failure, Code::busy, "another process owns the store", errno,
-         options.path + " is owned by " + owner_of_lock(holder, facts_on_disk.stx_ino));
-    return nullptr;
+    const std::string owner = owner_of_lock(holder, facts_on_disk.stx_ino);
+    if (!options.read_only) {
+      fail(failure, Code::busy, "another process owns the store", error_number,
+           options.path + " is owned by " + owner);
+      return nullptr;
+    }
+    // Without the advice, which is for somebody who wanted it alone.
+    facts.owner = owner.substr(0, owner.find(';'));
   }
   facts.alignment = kAlignment;
   const Result<DeviceIdentity> identity = device_identity(options.path);

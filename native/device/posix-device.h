@@ -20,7 +20,7 @@ enum class IoChoice : uint8_t {
 struct PosixDeviceOptions {
   std::string path;
   bool direct = true;        // ask for O_DIRECT
-  bool read_only = false;    // inspection only; takes a shared flock
+  bool read_only = false;    // inspection only: also of a device in use, see DeviceFacts::owner
   IoChoice io = IoChoice::automatic;
   uint32_t threads = 4;        // where threads serve it
   uint32_t queue_limit = 256;  // requests; submit() answers `again` beyond it

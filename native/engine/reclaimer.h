@@ -17,9 +17,4 @@ namespace millrace {
 bool reclaim_segment(Device& device, Ring& ring, Index& index, Counters& counters,
                      const DeviceUuid& uuid, SegmentId segment);
 
-// Reads and checks the footer of a sealed segment. not_found or corrupt when there is none that fits
-// `header`; io when the device fails.
-Result<SegmentFooter> read_footer(Device& device, const Geometry& geometry, const DeviceUuid& uuid,
-                                  SegmentId segment);
-
 }  // namespace millrace

@@ -5,93 +5,16 @@
 #include <vector>
 
 #include "engine/aligned-buffer.h"
-#include "engine/reclaimer.h"
+#include "engine/segment-scan.h"
 #include "layout/record.h"
-#include "layout/segment.h"
 
 namespace millrace {
 
 namespace {
 
-const ByteCount kLongestRecord = size_class_bytes(63);
-
 struct FoundSegment {
   SegmentId segment = 0;
   Sequence sequence = 0;
-};
-
-// Reads a segment forward in pieces and collects every record of the given sequence. A gap (padding, a
-// torn or lost write) is stepped over grain by grain: what lies behind it was written by the same lap.
-class SegmentScan {
- public:
-  SegmentScan(Device& device, const Geometry& geometry, const FoundSegment& found)
-      : device_(device),
-        start_(geometry.segment_offset(found.segment)),
-        size_(geometry.segment_size),
-        sequence_(found.sequence),
-        buffer_(kPiece + kOverlap) {}
-
-  // Some part could not be read: what lies there may turn up at another start.
-  bool has_unreadable() const { return has_unreadable_; }
-
-  std::vector<FooterEntry> run() {
-    ByteOffset at = kSegmentHeaderSize;
-    while (at + kRecordFixedSize <= size_) {
-      if (!load(at)) {
-        has_unreadable_ = true;
-        at = round_down(at, kBlockAlignment) + kBlockAlignment;  // an unreadable block: go round it
-        continue;
-      }
-      at = step(at);
-    }
-    return std::move(entries_);
-  }
-
- private:
-  static constexpr ByteCount kPiece = 1 * kMiB;
-  // Room for the longest header behind the piece's last grain.
-  static constexpr ByteCount kOverlap = 192 * kKiB;
-
-  bool load(ByteOffset at) {
-    const ByteOffset wanted_end = std::min(at + kOverlap, size_);
-    if (loaded_ && at >= begin_ && wanted_end <= begin_ + length_) return true;
-    begin_ = round_down(at, kBlockAlignment);
-    length_ = std::min(kPiece + kOverlap, size_ - begin_);
-    loaded_ = device_.read(start_ + begin_, buffer_.bytes().first(length_)).ok();
-    if (loaded_) return true;
-    // Fall back to a single block, so that one bad sector does not hide its neighbours.
-    length_ = std::min(kBlockAlignment, size_ - begin_);
-    loaded_ = device_.read(start_ + begin_, buffer_.bytes().first(length_)).ok();
-    return loaded_;
-  }
-
-  ByteOffset step(ByteOffset at) {
-    const Bytes rest = buffer_.bytes().subspan(at - begin_, length_ - (at - begin_));
-    if (rest.size() < kRecordFixedSize) return at + kRecordGrain;
-    const Result<ByteCount> distance = peek_record_distance(rest);
-    if (!distance.ok() || distance.value() > rest.size()) return at + kRecordGrain;
-    const Result<RecordView> view = decode_record(rest);
-    if (!view.ok() || view.value().header.segment_sequence != sequence_) return at + kRecordGrain;
-    const RecordHeader& header = view.value().header;
-    const ByteCount length = record_length(header);
-    if (at + length > size_) return at + kRecordGrain;
-    entries_.push_back(FooterEntry{header.hash.low, header.birth,
-                                   static_cast<uint32_t>(at / kRecordGrain),
-                                   static_cast<uint32_t>(length / kRecordGrain),
-                                   static_cast<uint8_t>(header.kind)});
-    return at + length;
-  }
-
-  Device& device_;
-  const ByteOffset start_;
-  const ByteCount size_;
-  const Sequence sequence_;
-  AlignedBuffer buffer_;
-  bool loaded_ = false;
-  bool has_unreadable_ = false;
-  ByteOffset begin_ = 0;
-  ByteCount length_ = 0;
-  std::vector<FooterEntry> entries_;
 };
 
 // Gives a segment that was open at the crash the footer that it never got, so that the next start need
@@ -196,9 +119,9 @@ RecoveredRing recover_ring(Device& device, const Superblock& superblock, const P
     if (footer.ok() && footer.value().header.segment_sequence == item.sequence) {
       entries = footer.value().entries;
     } else {
-      SegmentScan scan(device, geometry, item);
-      entries = scan.run();
-      if (scan.has_unreadable()) ring.note_birth(item.segment, 1);
+      ScannedSegment scanned = scan_segment(device, geometry, item.segment, item.sequence);
+      entries = std::move(scanned.entries);
+      if (scanned.has_unreadable) ring.note_birth(item.segment, 1);
       seal_recovered(device, geometry,
                      SegmentHeader{item.segment, item.sequence, superblock.uuid, 0}, entries);
     }

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "engine/stored-body.h"
 #include "layout/head.h"
+#include "layout/key.h"
 
 namespace millrace {
 
@@ -191,13 +192,7 @@ KeyPlace Store::place_of(std::string_view primary_key) const {
 
 KeyHash Store::chunk_hash(uint32_t volume, const KeyHash& object, uint64_t incarnation,
                           uint32_t chunk) const {
-  uint8_t message[28];
-  const MutableBytes bytes(message);
-  store_le<uint64_t>(bytes, 0, object.low);
-  store_le<uint64_t>(bytes, 8, object.high);
-  store_le<uint64_t>(bytes, 16, incarnation);
-  store_le<uint32_t>(bytes, 24, chunk);
-  return siphash_128(hash_key(volume), bytes);
+  return millrace::chunk_hash(hash_key(volume), object, incarnation, chunk);
 }
 
 Ref<Fill> Store::begin_fill(std::string primary_key, Notice producer) {

@@ -1,6 +1,8 @@
 // Canonical keys. See key.h.
 #include "layout/key.h"
 
+#include "base/endian.h"
+
 #include <algorithm>
 
 #include "base/siphash.h"
@@ -225,6 +227,17 @@ Result<std::string> variant_key(std::string_view primary, Bytes vary, std::span<
     }
   }
   return key;
+}
+
+KeyHash chunk_hash(const HashKey& hash_key, const KeyHash& object, uint64_t incarnation,
+                   uint32_t chunk) {
+  uint8_t message[28];
+  const MutableBytes bytes(message);
+  store_le<uint64_t>(bytes, 0, object.low);
+  store_le<uint64_t>(bytes, 8, object.high);
+  store_le<uint64_t>(bytes, 16, incarnation);
+  store_le<uint32_t>(bytes, 24, chunk);
+  return siphash_128(hash_key, bytes);
 }
 
 }  // namespace millrace

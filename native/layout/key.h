@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/siphash.h"
 #include "base/status.h"
 #include "base/units.h"
 
@@ -52,5 +53,9 @@ uint64_t tag_hash(std::string_view tag);
 // around commas of the joined value is removed; an absent field is written without ':' so that absent
 // matches only absent. Values of accept-encoding and accept-language are also lower-cased.
 Result<std::string> variant_key(std::string_view primary, Bytes vary, std::span<const Field> fields);
+
+// What the record of one chunk of one version of an object is called, under the device's key.
+KeyHash chunk_hash(const HashKey& hash_key, const KeyHash& object, uint64_t incarnation,
+                   uint32_t chunk);
 
 }  // namespace millrace

@@ -262,4 +262,15 @@ Result<RecordView> decode_record(Bytes bytes) {
   return view;
 }
 
+bool body_matches(const RecordView& view, Bytes stored) {
+  MR_ASSERT_OP(stored.size(), ==, view.header.stored_length);
+  ByteCount begin = 0;
+  for (uint32_t block = 0; block < body_block_count(view.header); block++) {
+    const ByteCount length = view.stored_block_length(block);
+    if (crc32c(stored.subspan(begin, length)) != view.block_crc(block)) return false;
+    begin += length;
+  }
+  return begin == stored.size();
+}
+
 }  // namespace millrace

@@ -107,4 +107,7 @@ struct RecordView {
 // the CRC last. The view points into `bytes`.
 Result<RecordView> decode_record(Bytes bytes);
 
+// Whether every block of a stored body (stored_length bytes) matches its checksum.
+bool body_matches(const RecordView& view, Bytes stored);
+
 }  // namespace millrace

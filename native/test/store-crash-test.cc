@@ -3,7 +3,7 @@
 // version, what was not is a miss, and nothing else is ever returned.
 #include <map>
 
-#include "engine/reclaimer.h"
+#include "engine/segment-scan.h"
 #include "engine/recovery.h"
 #include "engine/store.h"
 #include "layout/record.h"

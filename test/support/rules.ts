@@ -169,6 +169,7 @@ export const callRules: readonly CallRule[] = [
       'ts/store/fill.ts':
         'follower grace: how long a producer waits for a reader nothing else serves; pages come back',
       'ts/store/format.ts': 'a look at the progress, five times a second',
+      'ts/store/inspect.ts': 'a look at the progress, as above',
       'ts/upstream/request.ts':
         'limit from the wish to the head, the wait for a connection included',
       'ts/proxy/proxy.ts': 'grace of a shutdown',

@@ -7,14 +7,21 @@
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { systemClock } from '../clock.js';
 import { MillraceError } from '../errors.js';
 import { explainUrl } from '../proxy/explain.js';
 import { parseSize } from '../units.js';
 import { buildAddonCommand } from './commands/build-addon.js';
 import { checkCommand } from './commands/check.js';
 import { demoCommand } from './commands/demo.js';
+import { doctorCommand } from './commands/doctor.js';
 import { formatCommand } from './commands/format.js';
+import { inspectCommand } from './commands/inspect.js';
+import { type PurgeOptions, purgeCommand } from './commands/purge.js';
 import { serveCommand } from './commands/serve.js';
+import { statsCommand } from './commands/stats.js';
+import { verifyCommand } from './commands/verify.js';
+import { devicesNamed, keyNamed } from './targets.js';
 
 const exitUsage = 2;
 const exitUnusable = 3;
@@ -66,6 +73,20 @@ interface CheckArguments extends ConfigArguments {
   readonly method?: string;
 }
 
+interface JsonArguments extends ConfigArguments {
+  readonly json: boolean;
+}
+
+interface DeviceArguments {
+  readonly config?: string;
+  readonly set: string[];
+  readonly json: boolean;
+}
+
+interface InspectArguments extends DeviceArguments {
+  readonly url?: string;
+}
+
 interface FormatArguments {
   readonly size?: number;
   readonly blockSize: number;
@@ -102,6 +123,52 @@ function makeProgram(done: (status: number) => void): Command {
     .action(async (options: CheckArguments) =>
       done(await checkCommand(options, output, explainUrl)),
     );
+  withConfig('stats', 'show the counters of the running instance')
+    .option('--json', 'as it comes, for programs', false)
+    .action(async (options: JsonArguments) => done(await statsCommand(options, output)));
+  withConfig('purge', 'make stored objects of the running instance gone, or stale')
+    .option('--url <url>', 'the object that a GET of it is served from, with all variants')
+    .option('--key <key>', 'the same by its key, as check --url prints it')
+    .option('--prefix <url>', 'every key that begins so')
+    .option('--tag <name>', 'every response that named it in Surrogate-Key or Cache-Tag')
+    .option('--all', 'everything')
+    .option('--soft', 'stale instead of gone', false)
+    .option('--json', 'the answer as it comes, for programs', false)
+    .action(async (options: PurgeOptions) => done(await purgeCommand(options, output)));
+  withConfig('doctor', 'look for what keeps an instance from starting or running well')
+    .option('--json', 'for programs', false)
+    .action(async (options: JsonArguments) => done(await doctorCommand(options, output)));
+  const onDevices = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .argument('[path]', 'of the file or block device; else the devices of --config')
+      .option('-c, --config <file>', 'the configuration')
+      .option('--set <key=value...>', 'replace values of the configuration', [])
+      .option('--json', 'for programs', false);
+  onDevices('inspect', 'show what a device holds: superblocks, segments, a record by its URL')
+    .option('--url <url>', 'what is stored under it')
+    .action(async (path: string | undefined, options: InspectArguments) => {
+      const io = { ...output, progress: process.stderr };
+      const key = keyNamed(options);
+      const { json } = options;
+      let status = key === null ? 0 : 1;
+      for (const device of devicesNamed(path, options)) {
+        const found = await inspectCommand({ path: device, key, json, now: systemClock.now() }, io);
+        status = key === null ? Math.max(status, found) : Math.min(status, found);
+      }
+      done(status);
+    });
+  onDevices('verify', 'read every record of a device and compare it with its checksums').action(
+    async (path: string | undefined, { json, ...options }: DeviceArguments) => {
+      let status = 0;
+      for (const device of devicesNamed(path, options)) {
+        const io = { ...output, progress: process.stderr };
+        status = Math.max(status, await verifyCommand({ path: device, json }, io));
+      }
+      done(status);
+    },
+  );
   program
     .command('format')
     .description('make a file or block device a store')
@@ -131,6 +198,9 @@ function makeProgram(done: (status: number) => void): Command {
   return program;
 }
 
+/** Errors of a right configuration whose addresses cannot be used. */
+const unusable = new Set<string>(['ERR_MILLRACE_LISTEN_FAILED', 'ERR_MILLRACE_ADMIN_UNREACHABLE']);
+
 /** Prints what went wrong and gives the exit status for it. */
 function explain(error: unknown): number {
   if (error instanceof CommanderError) {
@@ -139,7 +209,7 @@ function explain(error: unknown): number {
   }
   if (error instanceof MillraceError) {
     output.stderr(error.message);
-    const isWrong = error.source === 'config' && error.code !== 'ERR_MILLRACE_LISTEN_FAILED';
+    const isWrong = error.source === 'config' && !unusable.has(error.code);
     return isWrong ? exitUsage : exitUnusable;
   }
   output.stderr(error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -2,6 +2,8 @@
 // upstream_address as an upstream and a last route of its own, keys that are not in effect left
 // behind.
 
+import { Buffer } from 'node:buffer';
+import { basename } from 'node:path';
 import { defaultUpstream } from './rules.js';
 import type {
   Config,
@@ -58,8 +60,35 @@ function buildPurge(purge: Settings['purge']): PurgeConfig {
   };
 }
 
+// The longest path that fits sockaddr_un with its closing zero.
+const socketPathMax = 107;
+
+/**
+ * Where nothing is said: a socket beside the store, which belongs to one instance as the store does. A
+ * store in memory alone has no such place.
+ */
+function adminOf(settings: Settings): Config['admin'] {
+  const { listen } = settings.admin;
+  if (listen !== undefined && isServed(listen)) return { listen, isDefault: false };
+  const path = defaultSocketOf(settings);
+  if (path === null || !path.startsWith('/') || Buffer.byteLength(path) > socketPathMax) {
+    return { listen: null, isDefault: true };
+  }
+  return { listen: { kind: 'unix', path }, isDefault: true };
+}
+
+function defaultSocketOf(settings: Settings): string | null {
+  if (!settings.enable_cache || !settings.enable_l2_cache) return null;
+  const { l2_cache_dir: directory, raw_disk_cache: disks } = settings;
+  if (settings.l2_backend === 'file') return directory === undefined ? null : `${directory}.sock`;
+  const device = disks[0]?.device_path;
+  if (device === undefined) return null;
+  // Nothing but devices belongs into /dev.
+  return device.startsWith('/dev/') ? `/run/millrace-${basename(device)}.sock` : `${device}.sock`;
+}
+
 export function buildConfig(settings: Settings): Config {
-  const { upstream_address: address, admin, timeouts } = settings;
+  const { upstream_address: address, timeouts } = settings;
   const upstreams = new Map<string, UpstreamConfig>(
     Object.entries(settings.upstreams).map(([name, { origins }]) => [
       name,
@@ -75,7 +104,7 @@ export function buildConfig(settings: Settings): Config {
     upstreams,
     routes,
     listen: settings.listen.filter(isServed),
-    admin: { listen: admin.listen !== undefined && isServed(admin.listen) ? admin.listen : null },
+    admin: adminOf(settings),
     purge: buildPurge(settings.purge),
     enableCache: settings.enable_cache,
     cacheTtlMs: settings.cache_ttl,

@@ -250,7 +250,11 @@ export interface Config {
   /** First match wins; never empty. */
   readonly routes: readonly RouteConfig[];
   readonly listen: readonly ServedAddress[];
-  readonly admin: { readonly listen: ServedAddress | null };
+  readonly admin: {
+    readonly listen: ServedAddress | null;
+    /** Nobody asked for it: where it cannot be had, the start goes on without. */
+    readonly isDefault: boolean;
+  };
   readonly purge: PurgeConfig;
   readonly enableCache: boolean;
   readonly cacheTtlMs: number;

@@ -128,6 +128,69 @@ export interface NativeDevice {
 export const ioBackends = ['auto', 'threads', 'io_uring'] as const;
 export type IoBackend = (typeof ioBackends)[number];
 
+/** What inspect() does, by its number. */
+export const inspections = ['device', 'key', 'verify'] as const;
+
+export interface NativeDeviceReport {
+  /** Who uses the device, in words; empty when nobody does. */
+  readonly owner: string;
+  readonly uuid: string;
+  readonly format: string;
+  readonly size: number;
+  readonly blockSize: number;
+  readonly segmentSize: number;
+  readonly clean: boolean;
+  /** Of each superblock copy: empty, or what is wrong with it. */
+  readonly copies: readonly string[];
+  readonly records: Readonly<Record<'single' | 'head' | 'chunk', number>>;
+  readonly segments: readonly NativeSegmentReport[];
+}
+
+export interface NativeSegmentReport {
+  readonly finding: 'empty' | 'sealed' | 'open' | 'unreadable';
+  readonly sequence: number;
+  /** Unix time; 0 where it is not known. */
+  readonly openedMs: number;
+  /** Bytes of records, header and footer. */
+  readonly used: number;
+  readonly records: number;
+}
+
+export interface NativeStoredRecord {
+  readonly kind: 'single' | 'head' | 'chunk';
+  readonly offset: number;
+  readonly segment: number;
+  readonly key: string;
+  /** As ts/store/entry.ts decodes it; empty where there is none. */
+  readonly head: Buffer;
+  readonly birth: number;
+  readonly incarnation: number;
+  readonly bodyLength: number;
+  readonly storedLength: number;
+  readonly chunksFound: number;
+  readonly chunksWanted: number;
+}
+
+export interface NativeRecordsReport {
+  readonly owner: string;
+  readonly records: readonly NativeStoredRecord[];
+}
+
+export interface NativeVerifyReport {
+  readonly owner: string;
+  readonly segments: number;
+  readonly records: number;
+  readonly bytes: number;
+  readonly damaged: number;
+  /** The first thousand of them. */
+  readonly listed: readonly {
+    readonly offset: number;
+    readonly segment: number;
+    readonly reason: string;
+    readonly key: string;
+  }[];
+}
+
 export interface Addon {
   /** Once per environment: the words that completions are delivered in. */
   start(onBatch: (count: number) => void): Uint32Array;
@@ -159,6 +222,10 @@ export interface Addon {
   ): number;
   formatProgress(handle: number): [number, number] | undefined;
   takeFormat(handle: number): { size: number; direct: boolean };
+  /** `what`: its place in `inspections`. */
+  inspect(token: number, path: string, what: number, key: string): number;
+  inspectProgress(handle: number): [number, number] | undefined;
+  takeInspect(handle: number): NativeDeviceReport | NativeRecordsReport | NativeVerifyReport;
   readonly Routes: new (routes: string[][]) => NativeRoutes;
   variantKey(primary: string, varyNames: string, fields: readonly string[]): string;
   /** 8 bytes for each tag. */

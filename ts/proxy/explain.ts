@@ -1,7 +1,25 @@
 // What a request would meet, in words: for `millrace check --url`. Uses the very table and rules that serve.
 
 import type { Config } from '../config/schema.js';
+import { ConfigError } from '../errors.js';
 import { compileRoutes } from './routes.js';
+
+/** The canonical key of a GET for this URL. Throws ConfigError where no route takes it. */
+export function keyOfUrl(config: Config, url: string): string {
+  const refuse = (why: string, cause?: unknown): ConfigError =>
+    new ConfigError('CONFIG_INVALID', `--url ${url}: ${why}`, { cause });
+  if (!URL.canParse(url)) throw refuse('not a URL; give one like http://host/path?query');
+  const { protocol, host, pathname, search } = new URL(url);
+  const { table, rules } = compileRoutes(config);
+  const target = `${pathname}${search}`;
+  const number = table.match('GET', host, target);
+  if (rules[number] === undefined) throw refuse('no route of the configuration matches it');
+  try {
+    return table.key(number, protocol.slice(0, -1), host, target);
+  } catch (error) {
+    throw refuse((error as Error).message, error);
+  }
+}
 
 /** One fact per line. Throws nothing: a URL that cannot be routed is explained as such. */
 export function explainUrl(config: Config, method: string, url: string): string[] {

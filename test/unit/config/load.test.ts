@@ -84,7 +84,7 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
       },
     ],
     listen: [{ kind: 'tcp', host: '127.0.0.1', port: 8080 }],
-    admin: { listen: null },
+    admin: { listen: null, isDefault: true },
     purge: {
       enabled: false,
       authToken: null,

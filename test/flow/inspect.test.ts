@@ -1,0 +1,161 @@
+// The commands that look at a device and at a running instance, as somebody types them: over a device that is
+// in use, one that was closed, one that is damaged, and one that is none.
+
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { configFile, runCommand, startCommand, temporaryFolder } from '../support/command.js';
+
+const sizes = [100, 70_000, 3_000_000];
+/** Nothing that shrinks: what is on the disk is then what was sent. */
+const bodyOf = (size: number): Buffer => {
+  const body = Buffer.alloc(size);
+  let state = size;
+  for (let at = 0; at < size; at += 1) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    body[at] = state >>> 24;
+  }
+  return body;
+};
+
+async function originOf(t: ExecutionContext): Promise<number> {
+  const server = createServer((request, response) => {
+    const body = bodyOf(Number(request.url?.slice(1)));
+    response.writeHead(200, { 'cache-control': 'max-age=600', etag: '"a"' }).end(body);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** A device with one object of each size, still in use until `stop`. */
+async function filled(t: ExecutionContext) {
+  const folder = temporaryFolder(t);
+  const device = join(folder, 'inspect.disk');
+  const config = configFile(
+    folder,
+    [
+      `upstream_address: "127.0.0.1:${await originOf(t)}"`,
+      'listen: "127.0.0.1:0"',
+      `raw_disk_cache: { device_path: ${JSON.stringify(device)}, total_size: 256MiB, create: true }`,
+    ].join('\n'),
+  );
+  const running = startCommand(t, ['serve', '-c', config]);
+  const [address] = (await running.logged('ready')).listen as string[];
+  for (const size of sizes) {
+    const answer = await fetch(`${address}/${size}`);
+    t.true(bodyOf(size).equals(Buffer.from(await answer.arrayBuffer())));
+  }
+  const stop = async (): Promise<void> => {
+    running.child.kill('SIGTERM');
+    t.is((await running.ended).status, 0);
+  };
+  return { device, config, address: String(address), pid: running.child.pid, stop };
+}
+
+test('stats: every counter of a running instance, for people and as JSON', async (t) => {
+  const { config, device, stop } = await filled(t);
+  const shown = await runCommand(t, ['stats', '-c', config]);
+  t.is(shown.status, 0);
+  t.true(shown.stdout.some((line) => /^ {2}misses +3$/.test(line)));
+  t.true(shown.stdout.includes('store, volumes 0'));
+  const json = await runCommand(t, ['stats', '-c', config, '--json']);
+  t.like(JSON.parse(json.stdout.join('\n')), { proxy: { misses: 3 }, store: { fills: 3 } });
+  await stop();
+  const gone = await runCommand(t, ['stats', '-c', config]);
+  t.is(gone.status, 3);
+  t.deepEqual(gone.stderr, [
+    `cannot ask unix:${device}.sock: nobody listens there; ` +
+      'is millrace running with this configuration?',
+  ]);
+});
+
+test('inspect: a device in use and at rest, and what is stored under a URL', async (t) => {
+  const { config, device, address, pid, stop } = await filled(t);
+  const inUse = await runCommand(t, ['inspect', '-c', config]);
+  t.is(inUse.status, 0);
+  t.true(inUse.stdout.some((line) => RegExp(`^in use by +process ${pid} \\(`).test(line)));
+  await stop();
+  const shown = await runCommand(t, ['inspect', device, '--json']);
+  t.like(JSON.parse(shown.stdout.join('\n')), {
+    owner: '',
+    clean: true,
+    copies: ['', '', '', ''],
+    size: 256 * 2 ** 20,
+    records: { single: 2, head: 1, chunk: 3 },
+  });
+  const text = await runCommand(t, ['inspect', device]);
+  t.regex(text.stdout.at(-1) ?? '', /^ {6}0 7\.{46}$/, 'one segment is three quarters full');
+  const found = await runCommand(t, ['inspect', device, '--url', `${address}/3000000`, '--json']);
+  t.is(found.status, 0);
+  const [record] = JSON.parse(found.stdout.join('\n')) as Record<string, unknown>[];
+  t.like(record, { kind: 'head', bodyLength: 3_000_000, chunksFound: 3, chunksWanted: 3 });
+  t.like(record?.head, { status: 200, etag: '"a"' });
+  const none = await runCommand(t, ['inspect', device, '--url', `${address}/nothing`]);
+  t.is(none.status, 1);
+});
+
+test('verify: a device as it was written, one flipped byte, and no store at all', async (t) => {
+  const { config, device, address, stop } = await filled(t);
+  await stop();
+  const good = await runCommand(t, ['verify', '-c', config]);
+  t.is(good.status, 0);
+  t.regex(good.stdout.join(), /6 records in 1 segments, .+ all as they were written$/);
+  const bytes = readFileSync(device);
+  const at = bytes.indexOf(bodyOf(70_000).subarray(100, 200));
+  t.true(at > 0);
+  bytes[at]! ^= 1;
+  writeFileSync(device, bytes);
+  const bad = await runCommand(t, ['verify', device]);
+  t.is(bad.status, 1);
+  t.is(bad.stdout.length, 2);
+  t.true(bad.stdout[0]?.endsWith(`its body does not match its checksums, ${address}/70000`));
+  const json = await runCommand(t, ['verify', device, '--json']);
+  t.is(json.status, 1);
+  t.like(JSON.parse(json.stdout.join('\n')), { damaged: 1, records: 6 });
+  const foreign = await runCommand(t, ['verify', config]);
+  t.is(foreign.status, 3);
+  t.true(foreign.stderr.some((line) => line.startsWith(`${config}: `)));
+});
+
+test('doctor: what is well, what is missing and what to do', async (t) => {
+  const { config, device, stop } = await filled(t);
+  const well = await runCommand(t, ['doctor', '-c', config, '--json']);
+  t.is(well.status, 0, well.stderr.join('\n'));
+  const findings = JSON.parse(well.stdout.join('\n')) as { state: string; what: string }[];
+  t.is(findings.find(({ what }) => what === `device ${device}`)?.state, 'ok');
+  await stop();
+  const missing = ['--set', 'raw_disk_cache.create=false', 'raw_disk_cache.device_path=/none'];
+  const ill = await runCommand(t, ['doctor', '-c', config, ...missing]);
+  t.is(ill.status, 1);
+  const at = ill.stdout.findIndex((line) => /^fail +device \/none/.test(line));
+  t.regex(ill.stdout[at + 1] ?? '', /run: npx millrace format \/none --size 100GiB/);
+});
+
+test('purge: by URL and altogether, softly and for good, and what is refused', async (t) => {
+  const { config, address, stop } = await filled(t);
+  const cacheOf = async (size: number): Promise<string | null> => {
+    const answer = await fetch(`${address}/${size}`);
+    t.is((await answer.arrayBuffer()).byteLength, size);
+    return answer.headers.get('x-cache');
+  };
+  t.is(await cacheOf(100), 'HIT');
+  const one = await runCommand(t, ['purge', '-c', config, '--url', `${address}/100`]);
+  t.is(one.status, 0, one.stderr.join('\n'));
+  t.deepEqual(one.stdout, [`purged key ${address}/100`]);
+  t.is(await cacheOf(100), 'MISS');
+  t.is(await cacheOf(70_000), 'HIT');
+  const all = await runCommand(t, ['purge', '-c', config, '--all', '--soft', '--json']);
+  t.is(all.status, 0);
+  t.like(JSON.parse(all.stdout.join('\n')), { purged: { kind: 'all', soft: true } });
+  t.not(await cacheOf(70_000), 'HIT');
+  const nothing = await runCommand(t, ['purge', '-c', config]);
+  t.is(nothing.status, 2);
+  t.regex(nothing.stderr.join(), /^nothing was given; allowed: exactly one of --url/);
+  const refused = await runCommand(t, ['purge', '-c', config, '--url', 'not a URL']);
+  t.is(refused.status, 1);
+  await stop();
+});

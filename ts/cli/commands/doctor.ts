@@ -1,0 +1,258 @@
+// `millrace doctor`: looks at everything around a configuration that keeps an instance from starting or from
+// running well, and says for each what was found and what to do. Changes nothing, opens no store.
+
+import { accessSync, constants, readFileSync, statfsSync, statSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { dirname } from 'node:path';
+import { loadConfig } from '../../config/load.js';
+import type { Config, RawDiskConfig, ServedAddress } from '../../config/schema.js';
+import { formatListen } from '../../config/values.js';
+import { loadAddon } from '../../native/binding.js';
+import { formatSize } from '../../units.js';
+import { columnLines } from '../columns.js';
+import type { CommandOutput } from './check.js';
+
+export interface DoctorOptions {
+  readonly config: string;
+  readonly set: readonly string[];
+  readonly json: boolean;
+}
+
+export interface Finding {
+  readonly state: 'ok' | 'warn' | 'fail';
+  readonly what: string;
+  readonly found: string;
+  /** What to do; empty where nothing is. */
+  readonly advice: string;
+}
+
+const ok = (what: string, found: string): Finding => ({ state: 'ok', what, found, advice: '' });
+const warn = (what: string, found: string, advice: string): Finding => ({
+  state: 'warn',
+  what,
+  found,
+  advice,
+});
+const fail = (what: string, found: string, advice: string): Finding => ({
+  state: 'fail',
+  what,
+  found,
+  advice,
+});
+
+const mib = 1024 * 1024;
+/** Beside memory_limit and index_memory_limit: what Node and the program themselves take at most. */
+const memoryBeside = 100 * mib;
+/** A client and its origin are a descriptor each; fewer than this are gone in a burst. */
+const descriptorsWanted = 8192;
+const reachLimitMs = 3000;
+
+function readOrNull(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return null;
+  }
+}
+
+function checkNode(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const isSupported = (major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22;
+  return isSupported
+    ? ok('node', process.version)
+    : fail('node', process.version, 'install Node 20.19, 22.12 or newer');
+}
+
+function checkAddon(): Finding {
+  try {
+    loadAddon();
+    return ok('addon', `loaded for ${process.platform} ${process.arch}`);
+  } catch (error) {
+    const [first = ''] = (error as Error).message.split('\n');
+    return fail('addon', first, 'run: npx millrace build-addon');
+  }
+}
+
+function checkMemory(config: Config): Finding {
+  const wanted = config.memoryLimitBytes + config.indexMemoryLimitBytes + memoryBeside;
+  const meminfo = /^MemTotal:\s+(\d+) kB/m.exec(readOrNull('/proc/meminfo') ?? '');
+  const machine = meminfo === null ? Number.POSITIVE_INFINITY : Number(meminfo[1]) * 1024;
+  const group = Number(readOrNull('/sys/fs/cgroup/memory.max') ?? Number.NaN);
+  const limit = Math.min(machine, Number.isFinite(group) ? group : machine);
+  const found = `up to ${formatSize(wanted)} wanted, ${formatSize(limit)} allowed`;
+  if (wanted > limit) {
+    return fail('memory', found, 'lower memory_limit or index_memory_limit, or allow more');
+  }
+  return wanted > limit * 0.9
+    ? warn('memory', found, 'little is left for the kernel and others; lower memory_limit')
+    : ok('memory', found);
+}
+
+function checkDescriptors(): Finding {
+  const limits = readOrNull('/proc/self/limits') ?? '';
+  const soft = Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.POSITIVE_INFINITY);
+  return soft >= descriptorsWanted
+    ? ok('open files', `${soft} allowed`)
+    : warn(
+        'open files',
+        `${soft} allowed`,
+        `raise it (LimitNOFILE=, ulimit -n) to ${descriptorsWanted} or more`,
+      );
+}
+
+function checkIoUring(): Finding {
+  const disabled = readOrNull('/proc/sys/kernel/io_uring_disabled');
+  if (disabled === null || disabled === '0') return ok('io_uring', 'allowed by the kernel');
+  return warn(
+    'io_uring',
+    `kernel.io_uring_disabled is ${disabled}`,
+    'threads are used instead; set it to 0 where the machine may use io_uring',
+  );
+}
+
+/** File systems on which a lock does not hold or direct I/O is not what it says, by magic number. */
+const unfitFileSystems: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB2'],
+  [0x01021994, 'tmpfs'],
+  [0x65735546, 'FUSE'],
+]);
+
+function checkDisk(disk: RawDiskConfig): Finding {
+  const path = disk.devicePath!;
+  const what = `device ${path}`;
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return checkMissingDisk(disk, what);
+  if (!found.isFile() && !found.isBlockDevice()) {
+    return fail(what, 'neither a regular file nor a block device', 'name another path');
+  }
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+  } catch {
+    return fail(
+      what,
+      `user ${process.geteuid?.() ?? '?'} may not read and write it`,
+      'give that user the right to, or run as another',
+    );
+  }
+  if (found.isBlockDevice()) return ok(what, 'a block device that can be read and written');
+  const unfit = unfitFileSystems.get(statfsSync(path).type);
+  if (unfit !== undefined) {
+    return fail(what, `a file on ${unfit}`, 'use a local file system or a block device');
+  }
+  return ok(what, `a file of ${formatSize(found.size)} that can be read and written`);
+}
+
+function checkMissingDisk(disk: RawDiskConfig, what: string): Finding {
+  const path = disk.devicePath!;
+  if (!disk.create) {
+    return fail(what, 'does not exist', `run: npx millrace format ${path} --size 100GiB`);
+  }
+  const folder = dirname(path);
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    return fail(what, `the directory ${folder} does not exist`, 'make it');
+  }
+  const { bavail, bsize } = statfsSync(folder);
+  const free = bavail * bsize;
+  const wanted = disk.totalSizeBytes!;
+  const seen = `is made at start: ${formatSize(wanted)} wanted, ${formatSize(free)} free`;
+  return wanted > free ? fail(what, seen, 'lower total_size or free some space') : ok(what, seen);
+}
+
+/** Whether `listen` could be listened on; somebody who listens there may be millrace itself. */
+async function checkListen(listen: ServedAddress): Promise<Finding> {
+  const what = `listen ${formatListen(listen)}`;
+  if (listen.kind === 'unix') {
+    const folder = dirname(listen.path);
+    const isThere = statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
+    return isThere
+      ? ok(what, 'its directory exists')
+      : fail(what, `${folder} does not exist`, 'make it');
+  }
+  const server = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host: listen.host, port: listen.port, exclusive: true }, resolve);
+    });
+    return ok(what, 'free');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') {
+      return warn(what, 'in use', 'right where millrace runs already; else stop that process');
+    }
+    if (code === 'EACCES') {
+      return fail(
+        what,
+        'permission denied',
+        'choose a port above 1023 or grant CAP_NET_BIND_SERVICE',
+      );
+    }
+    return fail(what, message, 'choose an address that this machine has');
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+}
+
+async function checkOrigin(name: string, origin: URL): Promise<Finding> {
+  const what = `upstream ${name}`;
+  const port = Number(origin.port || (origin.protocol === 'https:' ? 443 : 80));
+  const host = origin.hostname.replace(/^\[|\]$/g, '');
+  const socket = connect({ host, port, timeout: reachLimitMs });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('timeout', () => reject(new Error(`no answer in ${reachLimitMs} ms`)));
+      socket.once('connect', resolve);
+      socket.once('error', reject);
+    });
+    return ok(what, `${origin.host} accepts connections`);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const advice =
+      code === 'ENOTFOUND' || code === 'EAI_AGAIN'
+        ? 'check the name and the resolver of this machine'
+        : 'check that the origin runs, its port and the firewall';
+    return warn(what, `${origin.host}: ${message || String(code)}`, advice);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Every finding, in the order of a start. */
+export async function findings(config: Config, notInEffect: readonly string[]): Promise<Finding[]> {
+  const needsDisk = config.enableCache && config.enableL2Cache && config.l2Backend === 'raw_disk';
+  const listeners =
+    config.admin.listen === null ? config.listen : [...config.listen, config.admin.listen];
+  return [
+    checkNode(),
+    checkAddon(),
+    checkMemory(config),
+    checkDescriptors(),
+    checkIoUring(),
+    ...(needsDisk ? config.rawDiskCache.map(checkDisk) : []),
+    ...(await Promise.all(listeners.map(checkListen))),
+    ...(await Promise.all(
+      [...config.upstreams].map(([name, { origin }]) => checkOrigin(name, origin)),
+    )),
+    ...notInEffect.map((key) =>
+      warn(`key ${key}`, 'not in effect in this version', 'leave it out'),
+    ),
+  ];
+}
+
+/** Exit status: 0, or 1 where something would keep an instance from starting. */
+export async function doctorCommand(options: DoctorOptions, io: CommandOutput): Promise<number> {
+  const { config, notInEffect } = loadConfig({ path: options.config, set: options.set });
+  const all = await findings(config, notInEffect);
+  if (options.json) io.stdout(JSON.stringify(all, null, 2));
+  else {
+    const rows = all.map(({ state, what, found }) => [state, what, found]);
+    columnLines(rows).forEach((line, index) => {
+      io.stdout(line);
+      const { advice } = all[index]!;
+      if (advice !== '') io.stdout(`      ${advice}`);
+    });
+  }
+  return all.some(({ state }) => state === 'fail') ? 1 : 0;
+}

@@ -59,8 +59,8 @@ test('performance: committed results are whole, of a commit, and no quick runs',
 test('performance: every counter to watch is one that GET /stats has', (t) => {
   const ofProxy = new Set([...Object.keys(zeroCounters()), 'fillsOpen']);
   const ofStore = new Set(
-    filesMatching(/^native\/addon\/store-wrap-tiers\.cc$|^ts\/store\/store\.ts$/).flatMap(
-      ({ text }) => [...text.matchAll(/(?:set|out\.Set)\("(\w+)"/g)].map((match) => match[1] ?? ''),
+    filesMatching(/^native\/addon\/store-wrap-stats\.cc$|^ts\/store\/store\.ts$/).flatMap(
+      ({ text }) => [...text.matchAll(/(?:set\w*\(|\{)"(\w+)"/g)].map((match) => match[1] ?? ''),
     ),
   );
   const { text } = fileAt('docs/PERFORMANCE.md');

@@ -106,7 +106,9 @@ async function reuse(
     forwardStatus: 304,
   };
   if (leads) {
-    exchange.answer = answerFromStore(exchange, exchange.stored!, outcome.head);
+    const answer = answerFromStore(exchange, exchange.stored!, outcome.head);
+    // What the 304 forbids to keep was purged by ourselves; the origin has just vouched for it all the same.
+    exchange.answer = outcome.isStored ? answer : { ...answer, isPurged: () => false };
     return 'serve';
   }
   if (!outcome.isStored) return null;

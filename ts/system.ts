@@ -130,6 +130,7 @@ async function openConfigured(config: Config, log: Log): Promise<CacheStore> {
       disk,
       // The rules of the configuration see to it that all devices agree.
       compress: config.rawDiskCache[0]!.enableCompression,
+      prefetch: config.rawDiskCache[0]!.enablePrefetch,
       followerGraceMs: config.timeouts.followerGraceMs,
     });
     reportDevices(disks, store.stats(), log);

@@ -9,6 +9,7 @@ Ref<Store> Session::close() {
   followers.clear([](FollowerEntry& entry) { entry.fill->unfollow(entry.follower); });
   fills.clear([](FillEntry& entry) { entry.fill->fail(); });
   objects.clear([](Ref<MemoryRecord>&) {});
+  aheads.clear([this](Ref<AheadChunk>& chunk) { store_->end_read_ahead(chunk); });
   results.clear([](std::vector<PageSpan>&) {});
   staged.clear([](Ref<MemoryRecord>&) {});
   if (has_policy) store_->tier().detach_policy();

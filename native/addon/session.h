@@ -43,6 +43,7 @@ class Session : public RefCounted<Session> {
   HandleTable<Ref<MemoryRecord>> objects;
   HandleTable<std::vector<PageSpan>> results;
   HandleTable<LentSpans> leases;
+  HandleTable<Ref<AheadChunk>> aheads;
   HandleTable<FillEntry> fills;
   HandleTable<FollowerEntry> followers;
   HandleTable<Ref<MemoryRecord>> staged;  // taken by an outside tier, not settled yet

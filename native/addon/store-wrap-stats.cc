@@ -46,6 +46,10 @@ constexpr NamedCounter kStoreCounters[] = {
     {"purgesNotDurable", &Counters::purges_not_durable},
     {"purgesFailed", &Counters::purges_failed},
     {"writesDropped", &Counters::writes_dropped},
+    {"prefetchedBytes", &Counters::prefetched_bytes},
+    {"prefetchUsedBytes", &Counters::prefetch_used_bytes},
+    {"prefetchWastedBytes", &Counters::prefetch_wasted_bytes},
+    {"prefetchOff", &Counters::prefetch_off},
 };
 
 // Of each volume, and of all together beside the store's own.
@@ -123,6 +127,7 @@ Napi::Value StoreWrap::stats(Info info) {
   out.set("l1Used", store.tier().used());
   out.set("l1Records", store.tier().records());
   out.set("l1Refused", store.tier().refused());
+  out.set("prefetchHeldBytes", store.read_ahead_bytes());
   out.set("openLeases", session_->leases.count());
   out.set("openObjects", session_->objects.count());
   out.set("openFills", session_->fills.count());

@@ -287,4 +287,35 @@ Napi::Value StoreWrap::adopt_chunk(Info info) {
   return give_spans(info, record.value()->slice(skip, length < rest ? length : rest));
 }
 
+// readAhead(object, offset): a handle on the chunk there, which is read ahead now, or 0.
+Napi::Value StoreWrap::read_ahead(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  millrace::Ref<MemoryRecord> keep;
+  const MemoryRecord* record = object_of(arguments, &keep);
+  const uint64_t offset = arguments.whole();
+  if (!arguments.ok()) return Napi::Value();
+  if (record == nullptr || record->header.kind != RecordKind::head) return number(info, kMiss);
+  const RecordHeader& header = record->header;
+  const Store::BodyRange range{record->volume,       header.hash, header.incarnation,
+                               header.object_length, offset,      kChunkSize};
+  millrace::Ref<AheadChunk> chunk = session_->store().read_ahead(range);
+  if (!chunk) return number(info, kMiss);
+  const uint32_t handle = session_->aheads.add(chunk);
+  if (handle == 0) session_->store().end_read_ahead(chunk);
+  return number(info, handle);
+}
+
+// endReadAhead(handle): the chunk is not waited for any more. Works on a closed store too.
+Napi::Value StoreWrap::end_read_ahead(Info info) {
+  Arguments arguments(info);
+  const uint32_t handle = arguments.u32();
+  if (!arguments.ok() || !session_) return info.Env().Undefined();
+  millrace::Ref<AheadChunk>* chunk = session_->aheads.find(handle);
+  if (chunk == nullptr) return info.Env().Undefined();
+  session_->store().end_read_ahead(*chunk);
+  session_->aheads.remove(handle);
+  return info.Env().Undefined();
+}
+
 }  // namespace millrace

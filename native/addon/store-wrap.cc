@@ -21,6 +21,8 @@ Napi::Function StoreWrap::define(Napi::Env env) {
           InstanceMethod<&StoreWrap::head>("head"),
           InstanceMethod<&StoreWrap::read>("read"),
           InstanceMethod<&StoreWrap::first_missing>("firstMissing"),
+          InstanceMethod<&StoreWrap::read_ahead>("readAhead"),
+          InstanceMethod<&StoreWrap::end_read_ahead>("endReadAhead"),
           InstanceMethod<&StoreWrap::take_pages>("takePages"),
           InstanceMethod<&StoreWrap::release>("release"),
           InstanceMethod<&StoreWrap::close_object>("closeObject"),

@@ -47,6 +47,8 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value head(Info info);
   Napi::Value read(Info info);
   Napi::Value first_missing(Info info);
+  Napi::Value read_ahead(Info info);
+  Napi::Value end_read_ahead(Info info);
   Napi::Value take_pages(Info info);
   Napi::Value release(Info info);
   Napi::Value close_object(Info info);

@@ -16,6 +16,11 @@ struct Counters {
   Count misses{0};
   Count device_reads{0};
   Count device_read_bytes{0};
+  Count reads_under_way{0};    // goes down again
+  Count prefetched_bytes{0};   // read before anybody asked
+  Count prefetch_used_bytes{0};    // of these, asked for later
+  Count prefetch_wasted_bytes{0};  // of these, given up unread
+  Count prefetch_off{0};           // times that reading ahead was found useless and left for a while
   Count read_errors{0};
   Count corrupt_records{0};
   Count false_positives{0};

@@ -24,6 +24,7 @@ ReadOperation::ReadOperation(const ReaderContext& context, ReadTarget target, Do
 void ReadOperation::start(const ReaderContext& context, ReadTarget target, Done done,
                           void* done_context) {
   auto* operation = new ReadOperation(context, std::move(target), done, done_context);
+  Counters::add(context.counters->reads_under_way);
   operation->hit_count_ = context.index->lookup(operation->target_.hash.low, operation->hits_);
   operation->try_next();
 }
@@ -226,7 +227,7 @@ void ReadOperation::verify() {
     status = target_.key.empty() ? verify_blocks(&record) : verify_whole(&record);
   }
   if (status.ok()) {
-    context_.index->mark_hit(hit_);
+    if (!target_.is_ahead) context_.index->mark_hit(hit_);
     finish(status, std::move(record));
     return;
   }
@@ -402,6 +403,7 @@ void ReadOperation::finish(Status status, Ref<MemoryRecord> record) {
   void* context = done_context_;
   const IndexHit hit = hit_;
   if (record) record->volume = context_.volume;
+  context_.counters->reads_under_way.fetch_sub(1, std::memory_order_relaxed);
   delete this;
   done(context, status, std::move(record), hit);
 }

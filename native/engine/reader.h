@@ -40,6 +40,7 @@ struct ReadTarget {
   uint32_t body_length = 0;      // chunks: length of the whole chunk's body
   uint32_t first_block = 0;      // chunks: 64 KiB blocks wanted
   uint32_t block_count = 0;
+  bool is_ahead = false;         // nobody has asked for it yet: it does not count as hit
 };
 
 class ReadOperation {

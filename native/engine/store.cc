@@ -1,5 +1,5 @@
-// Opening, refreshing, purging and closing of a store. See store.h; finding and reading are in
-// store-read.cc.
+// Opening, refreshing, purging and closing of a store. See store.h; finding is in store-read.cc,
+// reading bodies in store-chunks.cc.
 #include "engine/store.h"
 
 #include <algorithm>
@@ -45,12 +45,19 @@ ByteCount appender_memory(const StoreOptions& options) {
          (options.compress ? BodyCompressor::kMemory : 0);
 }
 
+// Chunks read ahead, together: an eighth of the memory beside the tier, one at least.
+ByteCount read_ahead_share(ByteCount limit, ByteCount l1_budget) {
+  const ByteCount beside = limit - std::min(limit, l1_budget);
+  return std::max(beside / 8, kChunkSize);
+}
+
 }  // namespace
 
 Store::Store(const StoreOptions& options, ByteCount buffers)
     : pool_(Ref<PagePool>::adopt(
           new PagePool(options.memory_limit - buffers, options.poison_pages))),
       tier_(options.l1_budget),
+      read_ahead_(read_ahead_share(pool_->limit(), options.l1_budget), &counters_),
       hash_key_(options.hash_key) {}
 
 Store::~Store() {

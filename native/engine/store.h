@@ -15,6 +15,7 @@
 #include "engine/fill.h"
 #include "engine/judge.h"
 #include "engine/memory-tier.h"
+#include "engine/read-ahead.h"
 #include "engine/reader.h"
 #include "engine/volume.h"
 
@@ -99,6 +100,13 @@ class Store : public RefCounted<Store> {
   Found read_chunk(const BodyRange& range, std::vector<PageSpan>* spans, FindDone done,
                    void* context);
 
+  // Begins to read the whole chunk at range.offset before anybody asks for it, or joins who did; read_chunk
+  // then finds it or waits for it. Null where it is in memory, not stored, or where memory, the device or
+  // the use of earlier ones speak against it. Every chunk given here must be given back.
+  Ref<AheadChunk> read_ahead(const BodyRange& range);
+  void end_read_ahead(const Ref<AheadChunk>& chunk);
+  ByteCount read_ahead_bytes() const { return read_ahead_.bytes(); }
+
   // First chunk of [offset, offset + length) of a head record that neither memory nor index knows, or
   // kNoChunk. Says nothing about what the device will answer.
   static constexpr uint32_t kNoChunk = ~uint32_t{0};
@@ -168,10 +176,18 @@ class Store : public RefCounted<Store> {
   static void head_read(void* context, Status status, Ref<MemoryRecord> record, const IndexHit& hit);
   static void chunk_read(void* context, Status status, Ref<MemoryRecord> record,
                          const IndexHit& hit);
+  static void ahead_read(void* context, Status status, Ref<MemoryRecord> record,
+                         const IndexHit& hit);
+  static void aim(const KeyHash& hash, uint64_t incarnation, uint32_t number,
+                  ByteCount chunk_length, ByteCount in_chunk, ByteCount wanted,
+                  ReadTarget* target);
+  void take_in(uint32_t volume, const Ref<MemoryRecord>& record, const IndexHit& hit);
+  bool has_spare_pages(ByteCount length) const;
 
   Counters counters_;
   Ref<PagePool> pool_;
   MemoryTier tier_;
+  ReadAhead read_ahead_;
   std::vector<std::unique_ptr<Volume>> volumes_;  // the same from open to the end
   std::vector<uint32_t> weights_;                 // of the volumes, by their size
   std::vector<LeftOutVolume> left_out_;

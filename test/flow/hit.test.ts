@@ -7,6 +7,7 @@ import { bodyBytes } from '../support/bytes.js';
 import { openRaw, send } from '../support/client.js';
 import { withProxy } from '../support/harness.js';
 import { always, type Script } from '../support/scripted-origin.js';
+import { until } from '../support/until.js';
 
 const kib = 1024;
 const mib = 1024 * kib;
@@ -89,6 +90,28 @@ test('hit: small bodies that wait for a slow reader stay whole while others are 
     t.is(scene.counters().hits, rounds * lengths.length + 60);
     await scene.settled();
     t.is(scene.storeStats().openLeases, 0);
+  });
+});
+
+test('hit: clients that share no whole number of bytes of memory all read from the disk', async (t) => {
+  await withProxy(t, { origin: sized, store: 'raw' }, async (scene) => {
+    const length = 16 * mib;
+    await scene.get(`/length/${length}`);
+    await scene.restart();
+    // A quarter of 96 MiB by more than 48 of them is less than the most that each may have.
+    const slow = [];
+    for (let number = 1; number <= 58; number += 1) {
+      const client = await openRaw(scene.address);
+      client.socket.pause();
+      client.write(`GET /length/${length} HTTP/1.1\r\nHost: site.test\r\n\r\n`);
+      await until('it is served', () => scene.counters().exchangesOpen === number);
+      slow.push(client);
+    }
+    const quick = await scene.get(`/length/${length}`);
+    t.true(quick.body.equals(bodyBytes(length, length)));
+    t.is(scene.counters().rangeResumes, 0);
+    t.is(scene.origin.requests.length, 1);
+    for (const client of slow) client.socket.resetAndDestroy();
   });
 });
 

@@ -32,6 +32,8 @@ interface Bench {
 interface Proxy {
   ask(target: string, headers?: Record<string, string>, method?: string): Promise<Seen>;
   stats(): StoreStats;
+  /** Body bytes that were copied out of pages. */
+  copied(): number;
   close(): Promise<void>;
 }
 
@@ -113,7 +115,12 @@ async function bench(t: ExecutionContext): Promise<Bench> {
         );
         request.on('error', reject);
       });
-    return { ask, stats: () => ({ ...system.stats().store }), close: () => system.close(0) };
+    return {
+      ask,
+      stats: () => ({ ...system.stats().store }),
+      copied: () => system.stats().proxy.copiedBytes!,
+      close: () => system.close(0),
+    };
   };
   return { origin, asked, disk, start };
 }
@@ -258,6 +265,35 @@ test('enable_compression: the file tier keeps smaller files, on and off give the
     t.is(again.stats().lz4Refusal, '');
   }
   t.true(bytes[0]! < bytes[1]! * 0.6, `${bytes}`);
+});
+
+test('enable_prefetch, enable_zero_copy: chunks before they are asked for, and copies', async (t) => {
+  const { start, disk, asked } = await bench(t);
+  const seen: boolean[][] = [];
+  for (const isOn of [true, false]) {
+    const options: ConfigInput = {
+      raw_disk_cache: {
+        device_path: disk,
+        total_size: 256 * mib,
+        create: true,
+        enable_prefetch: isOn,
+        enable_zero_copy: isOn,
+      },
+    };
+    const first = await start(options);
+    await first.ask('/lines/6000000');
+    await first.close();
+    const again = await start(options);
+    t.true((await again.ask('/lines/6000000')).body === linesOf(6_000_000));
+    seen.push([Number(again.stats().prefetchedBytes) > 0, again.copied() === 6_000_000]);
+    t.true(again.copied() === 0 || !isOn);
+    await again.close();
+  }
+  t.is(asked.length, 1);
+  t.deepEqual(seen, [
+    [true, false],
+    [false, true],
+  ]);
 });
 
 test('block_size: pads what is written before a buffer is full', async (t) => {

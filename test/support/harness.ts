@@ -178,6 +178,7 @@ async function startOver(config: Config, disk: Disk | null, clock: Clock): Promi
           disk,
           followerGraceMs: config.timeouts.followerGraceMs,
           poisonPages: true,
+          prefetch: config.rawDiskCache[0]!.enablePrefetch,
         });
   try {
     return { proxy: await startProxy({ config, store, clock }), store };

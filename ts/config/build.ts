@@ -121,6 +121,8 @@ export function buildConfig(settings: Settings): Config {
       blockSizeBytes: disk.block_size,
       useDirectIo: disk.use_direct_io,
       enableCompression: disk.enable_compression,
+      enablePrefetch: disk.enable_prefetch,
+      enableZeroCopy: disk.enable_zero_copy,
       create: disk.create,
       ioBackend: disk.io_backend,
     })),

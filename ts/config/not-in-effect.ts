@@ -22,8 +22,6 @@ export const laterKeys: readonly LaterKey[] = [
   { key: 'routes[].rewrite' },
   { key: 'routes[].headers' },
   { key: 'routes[].limit_rate' },
-  { key: 'raw_disk_cache.enable_prefetch' },
-  { key: 'raw_disk_cache.enable_zero_copy' },
   { key: 'metrics_endpoint' },
   { key: 'lanes', when: (value) => value !== 0 && value !== '0' },
   { key: 'slice_size' },

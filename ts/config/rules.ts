@@ -104,14 +104,16 @@ function devicesFit(settings: Settings): Problem[] {
   return [{ path: ['raw_disk_cache'], near: ['memory_limit'], text }];
 }
 
+const sharedFlags = ['enable_compression', 'enable_prefetch', 'enable_zero_copy'] as const;
+
 function sameForAllDevices({ raw_disk_cache: disks }: Settings): Problem[] {
-  const first = disks[0]!.enable_compression;
-  const index = disks.findIndex((disk) => disk.enable_compression !== first);
-  if (index < 0) return [];
-  const text = `found ${!first}, and ${first} for the first device; allowed: the same for all`;
-  return [
-    { path: ['raw_disk_cache', index, 'enable_compression'], near: ['raw_disk_cache'], text },
-  ];
+  return sharedFlags.flatMap((key): Problem[] => {
+    const first = disks[0]![key];
+    const index = disks.findIndex((disk) => disk[key] !== first);
+    if (index < 0) return [];
+    const text = `found ${!first}, and ${first} for the first device; allowed: the same for all`;
+    return [{ path: ['raw_disk_cache', index, key], near: ['raw_disk_cache'], text }];
+  });
 }
 
 function directoryNamed(settings: Settings): Problem[] {

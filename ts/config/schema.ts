@@ -61,8 +61,8 @@ const rawDiskCache = section({
   create: flag().prefault(false),
   io_backend: oneOf('auto', 'threads', 'io_uring').prefault('auto'),
   enable_compression: flag().prefault(true),
-  enable_prefetch: flag().optional(),
-  enable_zero_copy: flag().optional(),
+  enable_prefetch: flag().prefault(true),
+  enable_zero_copy: flag().prefault(true),
 });
 
 const upstreamName = checked<string, string>('a name of letters, digits, "_" and "-"', (value) =>
@@ -241,6 +241,10 @@ export interface RawDiskConfig {
   readonly useDirectIo: boolean;
   /** Of either disk tier; the same for all devices. */
   readonly enableCompression: boolean;
+  /** Chunks are read ahead of clients that read in order; the same for all devices. */
+  readonly enablePrefetch: boolean;
+  /** Pages are lent to sockets, rather than copied; of every answer, so the same for all devices. */
+  readonly enableZeroCopy: boolean;
   readonly create: boolean;
   readonly ioBackend: 'auto' | 'threads' | 'io_uring';
 }

@@ -41,6 +41,9 @@ export interface NativeStore {
   /** Fills `out` with body bytes from `offset` on; false where one record in memory has not all of them. */
   copyBody(object: number, offset: number, out: Uint8Array): boolean;
   firstMissing(object: number, offset: number, length: number): number;
+  /** A handle on the chunk at this offset, which is being read before it is asked for; 0: it is not. */
+  readAhead(object: number, offset: number): number;
+  endReadAhead(ahead: number): void;
   takePages(result: number): LeaseList | undefined;
   release(lease: number, buffer: Uint8Array): void;
   closeObject(object: number): void;

@@ -6,6 +6,7 @@ import { Buffer } from 'node:buffer';
 import { type MillraceError, UpstreamError } from '../errors.js';
 import type { Fill, Follower, Lease, StoredObject } from '../store/contract.js';
 import type { UpstreamBody } from '../upstream/request.js';
+import type { AheadOfClient, ReadAhead } from './read-ahead.js';
 
 /** Bytes asked for at once: enough to keep a socket busy, little enough for ten thousand clients. */
 const readBytes = 256 * 1024;
@@ -20,6 +21,8 @@ export interface BodyStream {
 export interface BodySource {
   /** May be opened at any offset. Otherwise only once and from 0. */
   readonly isSeekable: boolean;
+  /** Its bytes lie in pages of the store, which sockets borrow. */
+  readonly isLent: boolean;
   /** Out of the store: whether the bytes are there is known by reading them, at once. */
   readonly isStored: boolean;
   /** False where a part of these bytes is known to be gone and cannot be had from elsewhere. */
@@ -41,17 +44,24 @@ export interface StoredBodyOptions {
   readonly resume: Resume;
   /** Called when a part turns out to be gone. */
   readonly onMissing: () => void;
+  /** What to read before it is asked for; null: the body is too small for that. */
+  readonly ahead: AheadOfClient | null;
   /** How much to ask for at once. A whole chunk, where it is allowed, comes back into memory. */
   readonly readBytes: () => number;
 }
 
 export function storedBody(options: StoredBodyOptions): BodySource {
-  const { object, bodyLength, resume } = options;
+  const { object, bodyLength, resume, ahead } = options;
   return {
     isSeekable: true,
+    isLent: true,
     isStored: true,
     covers: (offset, length) => resume !== null || object.covers(offset, length),
-    copyTo: (target, offset) => object.copyTo(target, offset),
+    copyTo(target, offset) {
+      const isCopied = object.copyTo(target, offset);
+      if (isCopied) ahead?.copied(offset, offset + target.length);
+      return isCopied;
+    },
     open(offset, length) {
       const end = length === null ? bodyLength : offset + length;
       return new StoredStream(options, offset, end);
@@ -67,9 +77,11 @@ class StoredStream implements BodyStream {
   readonly #onMissing: () => void;
   readonly #readBytes: () => number;
   #offset: number;
+  readonly #ahead: ReadAhead | null;
   #rest: BodyStream | null = null;
 
   constructor(options: StoredBodyOptions, offset: number, end: number) {
+    this.#ahead = options.ahead?.open(offset, end) ?? null;
     this.#object = options.object;
     this.#offset = offset;
     this.#end = end;
@@ -83,6 +95,8 @@ class StoredStream implements BodyStream {
     if (this.#offset >= this.#end) return null;
     const wanted = Math.min(this.#readBytes(), this.#end - this.#offset);
     const leases = this.#object.read(this.#offset, wanted);
+    // After the read that the client waits for, so that it is the first at the device.
+    this.#ahead?.reads(this.#offset);
     return leases instanceof Promise ? this.#after(leases) : this.#passOn(leases);
   }
 
@@ -106,6 +120,7 @@ class StoredStream implements BodyStream {
 
   close(): void {
     this.#rest?.close();
+    this.#ahead?.close(this.#offset);
     this.#offset = this.#end;
   }
 }
@@ -132,6 +147,7 @@ export function fillBody(share: FillShare, bodyLength: number | null, resume: Re
   };
   return {
     isSeekable: bodyLength !== null,
+    isLent: true,
     isStored: false,
     covers: () => true,
     copyTo: () => false,
@@ -208,6 +224,7 @@ class FillStream implements BodyStream {
 export function upstreamBody(body: UpstreamBody): BodySource {
   return {
     isSeekable: false,
+    isLent: false,
     isStored: false,
     covers: () => true,
     copyTo: () => false,

@@ -17,7 +17,9 @@ const inFlightShare = 1 / 4;
 /** Slow readers pin the pages in flight to them: with many clients each gets fewer, so that all move. */
 export function inFlightLimit(exchange: Exchange): number {
   const { config, counters } = exchange.services;
-  const share = (config.memoryLimitBytes * inFlightShare) / Math.max(1, counters.exchangesOpen);
+  const all = config.memoryLimitBytes * inFlightShare;
+  // Whole bytes: reads are asked for by this number.
+  const share = Math.floor(all / Math.max(1, counters.exchangesOpen));
   return Math.min(inFlightBytesMax, Math.max(inFlightBytesMin, share));
 }
 

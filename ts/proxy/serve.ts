@@ -12,6 +12,7 @@ import type { Lease } from '../store/contract.js';
 import type { BodySource, BodyStream } from './body.js';
 import type { Answer, Exchange, NextStep, StepName } from './exchange.js';
 import { isClientGone } from './exchange.js';
+import { lentOrCopied } from './lent-or-copied.js';
 import { notModifiedFieldsOf, type PassedFields, passedFieldsOf } from './passed-fields.js';
 import { sendBody } from './send-body.js';
 import { copyOf, sendCopy } from './send-copy.js';
@@ -62,7 +63,7 @@ async function serveStream(
   body: BodySource,
 ): Promise<StepName> {
   const whole = plan.offset === 0 && plan.length === answer.bodyLength;
-  const stream = body.open(plan.offset, whole ? null : plan.length);
+  const stream = lentOrCopied(exchange, body, body.open(plan.offset, whole ? null : plan.length));
   let first: Lease[] | null = null;
   try {
     // Before the head is out, a part that is gone costs a hit; afterwards it would cost the answer.

@@ -29,6 +29,8 @@ export interface ProxyCounters {
   purges: number;
   purgesDenied: number;
   purgesFailed: number;
+  /** Of these, copied out of pages because enable_zero_copy is false. */
+  copiedBytes: number;
 }
 
 export function zeroCounters(): ProxyCounters {
@@ -50,6 +52,7 @@ export function zeroCounters(): ProxyCounters {
     purges: 0,
     purgesDenied: 0,
     purgesFailed: 0,
+    copiedBytes: 0,
   };
 }
 

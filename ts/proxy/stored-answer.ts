@@ -9,6 +9,7 @@ import { type Head, headFlags } from '../store/entry.js';
 import { type Resume, storedBody, UpstreamStream } from './body.js';
 import type { Answer, Exchange } from './exchange.js';
 import { askOrigin } from './origin-request.js';
+import { readAheadFor } from './read-ahead.js';
 import { inFlightLimit } from './send-body.js';
 
 export function answerFromStore(exchange: Exchange, object: StoredObject, head: Head): Answer {
@@ -21,6 +22,7 @@ export function answerFromStore(exchange: Exchange, object: StoredObject, head: 
     onMissing: () => store?.purgeKey(exchange.key),
     // Beside what is in flight: a whole chunk while the clients are not too many.
     readBytes: () => 2 * inFlightLimit(exchange),
+    ahead: readAheadFor(exchange.socket, object, bodyLength, exchange.services.clock),
   });
   return {
     status: head.status,

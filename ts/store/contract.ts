@@ -37,6 +37,12 @@ export interface StoredObject {
   copyTo(target: Uint8Array, offset: number): boolean;
   /** False where a part of these body bytes is known to be gone. Asks no device. */
   covers(offset: number, length: number): boolean;
+  /**
+   * The chunk at `offset` will be wanted soon: where memory and device have room, it is read now, and `read`
+   * finds it or waits for that. Null where it is not. What is returned must be called once, when the chunk
+   * was read or is not wanted any more.
+   */
+  prefetch(offset: number): (() => void) | null;
   close(): void;
 }
 

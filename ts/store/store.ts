@@ -59,6 +59,8 @@ export interface StoreOptions {
   readonly poisonPages?: boolean;
   /** Bodies that may be compressed and shrink are, on either kind of disk. Absent: none is. */
   readonly compress?: boolean;
+  /** Objects heed `prefetch`; with devices only. Absent: they do not. */
+  readonly prefetch?: boolean;
 }
 
 const chunkSize = 1024 * 1024;
@@ -146,10 +148,7 @@ class NativeCacheStore implements CacheStore {
   readonly #pressure: MemoryPressure | null;
   readonly #followerGraceMs: number;
   readonly #heads = new HeadCache();
-  readonly #disk: DiskSide = {
-    read: (object, offset, length) => this.#readObject(object, offset, length),
-    covers: (object, offset, length) => this.#covers(object, offset, length),
-  };
+  readonly #disk: DiskSide;
   #closing: Promise<void> | null = null;
 
   constructor(
@@ -163,6 +162,11 @@ class NativeCacheStore implements CacheStore {
     this.#files = files?.tier ?? null;
     this.#compressor = files?.compressor ?? null;
     this.#lz4Refusal = files?.refusal ?? '';
+    this.#disk = {
+      read: (object, offset, length) => this.#readObject(object, offset, length),
+      covers: (object, offset, length) => this.#covers(object, offset, length),
+      prefetches: (options.prefetch ?? false) && options.disk.kind === 'raw',
+    };
     this.#followerGraceMs = options.followerGraceMs;
     this.#writer =
       files === null ? null : new FileWriter(native, reports, files.tier, files.compressor);

@@ -11,6 +11,7 @@ export interface DiskSide {
   /** Bytes that are not in memory. */
   read(object: number, offset: number, length: number): Promise<Lease[]>;
   covers(object: number, offset: number, length: number): boolean;
+  readonly prefetches: boolean;
 }
 
 /** In the order of PurgeVerdict (native/engine/purges.h). */
@@ -61,6 +62,18 @@ export class NativeObject implements StoredObject {
 
   purgeState(): 'kept' | 'stale' | 'gone' {
     return this.#closed ? 'gone' : (purgeStates[this.#native.purgeState(this.handle)] ?? 'gone');
+  }
+
+  prefetch(offset: number): (() => void) | null {
+    if (!this.#disk.prefetches) return null;
+    const native = this.#native;
+    try {
+      const ahead = native.readAhead(this.handle, offset);
+      return ahead === 0 ? null : () => native.endReadAhead(ahead);
+    } catch {
+      // The store was closed under way.
+      return null;
+    }
   }
 
   close(): void {

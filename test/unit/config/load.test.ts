@@ -30,6 +30,8 @@ test('config: the block of the design loads with every key', (t) => {
     {
       devicePath: '/var/cache/millrace.disk',
       enableCompression: true,
+      enablePrefetch: true,
+      enableZeroCopy: true,
       totalSizeBytes: 107374182400,
       blockSizeBytes: 4096,
       useDirectIo: true,
@@ -58,8 +60,6 @@ test('config: the block of the design loads with every key', (t) => {
     'routes[0].cache.stale',
     'routes[0].rewrite',
     'routes[0].headers',
-    'raw_disk_cache.enable_prefetch',
-    'raw_disk_cache.enable_zero_copy',
     'metrics_endpoint',
     'lanes',
   ]);
@@ -109,6 +109,8 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
         useDirectIo: true,
         create: false,
         enableCompression: true,
+        enablePrefetch: true,
+        enableZeroCopy: true,
         ioBackend: 'auto',
       },
     ],

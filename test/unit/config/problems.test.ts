@@ -350,6 +350,13 @@ test('config: of several devices, the one at fault is named by its place', (t) =
     'm.yaml:4: raw_disk_cache[1].enable_compression: found false, and true for the first device; ' +
       'allowed: the same for all',
   ]);
+  for (const key of ['enable_prefetch', 'enable_zero_copy']) {
+    t.regex(
+      failure({ text: list(`  - { device_path: /a, ${key}: false }\n  - device_path: /b\n`) })
+        .message,
+      new RegExp(`raw_disk_cache\\[1\\]\\.${key}: found true, and false for the first device`),
+    );
+  }
   const five = ['a', 'b', 'c', 'd', 'e'].map((name) => `  - device_path: /${name}\n`).join('');
   t.regex(
     failure({ text: `${list(five)}memory_limit: 96MiB\nl1_cache_size_bytes: 16MiB\n` }).message,

@@ -40,6 +40,9 @@ constexpr NamedCounter kStoreCounters[] = {
     {"diskHits", &Counters::disk_hits},
     {"misses", &Counters::misses},
     {"fills", &Counters::fills},
+    {"droppedOverload", &Counters::dropped_overload},
+    {"droppedErrors", &Counters::dropped_errors},
+    {"droppedNoPages", &Counters::dropped_pages},
     {"purges", &Counters::purges},
     {"purgesUnsafe", &Counters::purges_unsafe},
     {"purgesUnknown", &Counters::purges_unknown},
@@ -79,6 +82,12 @@ constexpr NamedCounter kVolumeCounters[] = {
     {"segmentsSealed", &Counters::segments_sealed},
     {"segmentsReclaimed", &Counters::segments_reclaimed},
     {"segmentsSkipped", &Counters::segments_skipped},
+    {"fillsAdmitted", &Counters::fills_admitted},
+    {"fillsRefused", &Counters::fills_refused},
+    {"reinsertedRecords", &Counters::reinserted_records},
+    {"reinsertedBytes", &Counters::reinserted_bytes},
+    {"reinsertionsDropped", &Counters::reinsertions_dropped},
+    {"reclaimReadBytes", &Counters::reclaim_read_bytes},
     {"recoveredRecords", &Counters::recovered_records},
     {"recoveredSegments", &Counters::recovered_segments},
     {"recoveryMs", &Counters::recovery_ms},
@@ -107,6 +116,7 @@ Napi::Object report_volume(Napi::Env env, Volume& volume) {
   out.set("indexCapacity", volume.index().capacity());
   out.set("indexMemory", volume.index().memory());
   out.set("indexOverwritten", volume.index().overwritten());
+  out.set("ghostMemory", volume.ghost().memory());
   for (const NamedCounter& item : kVolumeCounters) {
     out.set(item.name, (volume.counters().*item.counter).load(std::memory_order_relaxed));
   }

@@ -32,6 +32,7 @@ Napi::Function StoreWrap::define(Napi::Env env) {
           InstanceMethod<&StoreWrap::restore_purge>("restorePurge"),
           InstanceMethod<&StoreWrap::purge_state>("purgeState"),
           InstanceMethod<&StoreWrap::is_fill_purged>("isFillPurged"),
+          InstanceMethod<&StoreWrap::forget>("forget"),
           InstanceMethod<&StoreWrap::attach_policy>("attachPolicy"),
           InstanceMethod<&StoreWrap::take_events>("takeEvents"),
           InstanceMethod<&StoreWrap::evict>("evict"),
@@ -358,6 +359,16 @@ Napi::Value StoreWrap::refresh(Info info) {
   if (!arguments.ok() || record == nullptr || fill == nullptr) return info.Env().Undefined();
   const Status status = session_->store().refresh(keep, head, fill->birth());
   if (!status.ok()) error_of(info.Env(), status).ThrowAsJavaScriptException();
+  return info.Env().Undefined();
+}
+
+// forget(object): this version lacks a part and is not found any more.
+Napi::Value StoreWrap::forget(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  millrace::Ref<MemoryRecord> keep;
+  const MemoryRecord* record = object_of(arguments, &keep);
+  if (arguments.ok() && record != nullptr) session_->store().forget(keep);
   return info.Env().Undefined();
 }
 

@@ -53,6 +53,7 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value release(Info info);
   Napi::Value close_object(Info info);
   Napi::Value refresh(Info info);
+  Napi::Value forget(Info info);
   Napi::Value detach(Info info);
   // purge-wrap.cc
   Napi::Value purge(Info info);

@@ -5,42 +5,100 @@
 #include "base/clock.h"
 #include "engine/aligned-buffer.h"
 #include "engine/appender.h"
-#include "engine/reclaimer.h"
+#include "engine/judge.h"
+#include "engine/policy.h"
 
 namespace millrace {
 
-bool Appender::open_segment() {
-  MR_ASSERT(!is_open_);
-  for (uint32_t tried = 0; tried < ring_.segment_count(); tried++) {
-    const SegmentId candidate = next_segment_;
-    next_segment_ = (next_segment_ + 1) % ring_.segment_count();
-    if (ring_.state(candidate) == SegmentState::sealed &&
-        !reclaim_segment(device_, ring_, index_, counters_, options_.uuid, candidate)) {
-      continue;
-    }
-    MR_ASSERT(ring_.state(candidate) == SegmentState::free);
-    {
-      MutexLock lock(mutex_);
-      // Zeroes that are still on their way must not land on the records of this lap.
-      zero_ahead_.end = zero_ahead_.next;
-      while (zero_ahead_.busy) condition_.wait(mutex_);
-      segment_ = candidate;
-      sequence_ = next_sequence_++;
-      failed_from_ = ~uint64_t{0};
-    }
-    is_open_ = true;
-    head_ = 0;
-    footer_ = SegmentFooter{};
-    footer_.header = SegmentHeader{segment_, sequence_, options_.uuid, wall_clock_ms()};
-    uint8_t header[kSegmentHeaderSize];
-    encode_segment_header(footer_.header, header);
-    copy_in(0, header);
-    head_ = kSegmentHeaderSize;
-    ring_.set(segment_, SegmentState::open, sequence_);
-    if (options_.zero_ahead) zero_next_segment();
+// The next free segment in the ring's order; skipped ones keep their place for the next lap.
+bool Appender::find_free(SegmentId* segment) {
+  for (uint32_t i = 0; i < ring_.segment_count(); i++) {
+    const SegmentId candidate = (next_segment_ + i) % ring_.segment_count();
+    if (ring_.state(candidate) != SegmentState::free) continue;
+    *segment = candidate;
     return true;
   }
   return false;
+}
+
+bool Appender::open_segment(bool waits) {
+  MR_ASSERT(!is_open_);
+  SegmentId found = 0;
+  while (!find_free(&found)) {
+    if (!waits || !reclaimer_.wait_for_free()) return false;
+  }
+  next_segment_ = (found + 1) % ring_.segment_count();
+  {
+    MutexLock lock(mutex_);
+    // Zeroes that are still on their way must not land on the records of this lap.
+    zero_ahead_.end = zero_ahead_.next;
+    while (zero_ahead_.busy) condition_.wait(mutex_);
+    segment_ = found;
+    sequence_ = next_sequence_++;
+    failed_from_ = ~uint64_t{0};
+  }
+  is_open_ = true;
+  head_ = 0;
+  footer_ = SegmentFooter{};
+  footer_.header = SegmentHeader{segment_, sequence_, options_.uuid, wall_clock_ms()};
+  uint8_t header[kSegmentHeaderSize];
+  encode_segment_header(footer_.header, header);
+  copy_in(0, header);
+  head_ = kSegmentHeaderSize;
+  ring_.set(segment_, SegmentState::open, sequence_);
+  patience_until_ms_ = monotonic_ms() + kReclaimPatienceMs;
+  reclaimer_.wake();
+  if (options_.zero_ahead) zero_next_segment();
+  return true;
+}
+
+// The open segment is the last clean one: its survivors need room in it, or there will be none for them. They
+// take half of a segment at most, so every reclaim gains as much.
+void Appender::let_reclaim_catch_up() {
+  while (is_open_ && ring_.free_count() == 0 && !writes_off() && !staging_.closed()) {
+    const uint64_t now = monotonic_ms();
+    if (now >= patience_until_ms_) return;
+    Reinsertion* survivor = reclaimer_.next(patience_until_ms_ - now);
+    if (survivor == nullptr) continue;
+    reinsert(survivor);
+    reclaimer_.settle(survivor);
+  }
+}
+
+void Appender::reinsert(Reinsertion* survivor) {
+  const RecordHeader& header = survivor->header;
+  ByteOffset start = 0;
+  // What was purged or replaced since it was read is not written: recovery believes what comes later in the
+  // log. Later purges and versions come later there too, this thread writes both. A survivor never waits
+  // for a segment, because the next one to be freed waits for it.
+  if (writes_off() || index_.word_at(header.hash.low, survivor->address) == 0 ||
+      !make_room(header, false, &start)) {
+    Counters::add(counters_.reinsertions_dropped);
+    return;
+  }
+  // In this order, as in append().
+  ring_.note_birth(segment_, header.birth);
+  const Result<RecordView> view = decode_record(survivor->bytes);
+  MR_ASSERT(view.ok());
+  if (options_.purges != nullptr &&
+      judge(*options_.purges, options_.hash_key, view.value()) == PurgeVerdict::gone) {
+    return;
+  }
+  restamp_record(survivor->bytes.first(record_body_distance(header)), sequence_);
+  zero_in(head_, start);
+  head_ = start;
+  copy_in(head_, survivor->bytes);
+  head_ += survivor->bytes.size();
+  make_readable();
+  if (oldest_unflushed_ms_ == 0) oldest_unflushed_ms_ = monotonic_ms();
+  const ByteOffset address = ring_.geometry().segment_offset(segment_) + start;
+  if (!index_.move(header.hash.low, survivor->address, address, kHitsAfterReinsertion)) return;
+  footer_.entries.push_back(FooterEntry{
+      header.hash.low, header.birth, static_cast<uint32_t>(start / kRecordGrain),
+      static_cast<uint32_t>(survivor->bytes.size() / kRecordGrain),
+      static_cast<uint8_t>(header.kind)});
+  Counters::add(counters_.reinserted_records);
+  Counters::add(counters_.reinserted_bytes, survivor->bytes.size());
 }
 
 void Appender::seal_segment() {
@@ -79,6 +137,7 @@ void Appender::seal_segment() {
   if (was_written && status.ok()) ring_.note_overwritten(segment_, footer_.minimum_birth);
   Counters::add(counters_.segments_sealed);
   is_open_ = false;
+  reclaimer_.wake();
 }
 
 void Appender::handle_failures() {
@@ -125,7 +184,11 @@ void Appender::zero_next_segment() {
   ByteOffset start;
   {
     MutexLock lock(mutex_);
-    if (zero_ahead_.busy || ring_.state(next_segment_) != SegmentState::free) return;
+    // A segment that was written before has its extents; zeroes would only double the writing.
+    if (zero_ahead_.busy || ring_.state(next_segment_) != SegmentState::free ||
+        ring_.sequence(next_segment_) != 0) {
+      return;
+    }
     start = ring_.geometry().segment_offset(next_segment_);
     if (zero_ahead_.zeros == nullptr) {
       void* memory = nullptr;

@@ -11,12 +11,13 @@
 
 namespace millrace {
 
-Appender::Appender(Device& device, Ring& ring, Index& index, Staging& staging, Counters& counters,
-                   const AppenderOptions& options)
+Appender::Appender(Device& device, Ring& ring, Index& index, Staging& staging,
+                   Reclaimer& reclaimer, Counters& counters, const AppenderOptions& options)
     : device_(device),
       ring_(ring),
       index_(index),
       staging_(staging),
+      reclaimer_(reclaimer),
       counters_(counters),
       options_(options),
       segment_size_(ring.geometry().segment_size),
@@ -63,8 +64,14 @@ void Appender::run() {
       if (age >= kFlushAfterMs) flush_partial();
       wait_ms = age >= kFlushAfterMs ? 1000 : kFlushAfterMs - age;
     }
+    let_reclaim_catch_up();
     const Ref<MemoryRecord> record = staging_.take(wait_ms);
     handle_failures();
+    // One survivor beside each new record: neither waits for all of the other kind.
+    if (Reinsertion* survivor = reclaimer_.next()) {
+      reinsert(survivor);
+      reclaimer_.settle(survivor);
+    }
     if (record) {
       append(record);
     } else if (staging_.closed()) {
@@ -89,7 +96,7 @@ void Appender::append(const Ref<MemoryRecord>& record) {
   ByteOffset start = 0;
   const bool compressed =
       compressor_ && !writes_off() && compressor_->compress(*record, &header);
-  if (writes_off() || !make_room(header, &start)) {
+  if (writes_off() || !make_room(header, true, &start)) {
     staging_.settle(record);
     Counters::add(counters_.writes_dropped);
     return;
@@ -132,17 +139,7 @@ void Appender::append(const Ref<MemoryRecord>& record) {
   zero_in(head_, end);
   head_ = end;
   const ByteOffset address = ring_.geometry().segment_offset(segment_) + start;
-  {
-    MutexLock lock(mutex_);
-    for (Buffer& buffer : buffers_) {
-      const ByteOffset segment_start = ring_.geometry().segment_offset(segment_);
-      const ByteOffset device_head = segment_start + head_;
-      if (!buffer.active || buffer.device_offset < segment_start) continue;
-      if (device_head <= buffer.device_offset) continue;
-      const ByteCount filled = device_head - buffer.device_offset;
-      buffer.readable = static_cast<uint32_t>(filled < kBufferSize ? filled : kBufferSize);
-    }
-  }
+  make_readable();
   staging_.settle(record, [&] {
     index_.insert(header.hash.low, address, record_length(header), header.kind, address);
     footer_.entries.push_back(FooterEntry{
@@ -156,9 +153,22 @@ void Appender::append(const Ref<MemoryRecord>& record) {
   if (oldest_unflushed_ms_ == 0) oldest_unflushed_ms_ = monotonic_ms();
 }
 
-bool Appender::make_room(const RecordHeader& header, ByteOffset* start) {
+// Everything below the write head may be read from the buffers from now on.
+void Appender::make_readable() {
+  const ByteOffset segment_start = ring_.geometry().segment_offset(segment_);
+  const ByteOffset device_head = segment_start + head_;
+  MutexLock lock(mutex_);
+  for (Buffer& buffer : buffers_) {
+    if (!buffer.active || buffer.device_offset < segment_start) continue;
+    if (device_head <= buffer.device_offset) continue;
+    const ByteCount filled = device_head - buffer.device_offset;
+    buffer.readable = static_cast<uint32_t>(filled < kBufferSize ? filled : kBufferSize);
+  }
+}
+
+bool Appender::make_room(const RecordHeader& header, bool waits, ByteOffset* start) {
   for (uint32_t attempt = 0; attempt < 2; attempt++) {
-    if (!is_open_ && !open_segment()) return false;
+    if (!is_open_ && !open_segment(waits)) return false;
     *start = place_record(head_, header);
     const ByteCount entries = footer_.entries.size() + 1;
     if (*start + record_length(header) + footer_size(entries) <= segment_size_) return true;

@@ -14,6 +14,7 @@
 #include "engine/counters.h"
 #include "engine/index.h"
 #include "engine/purges.h"
+#include "engine/reclaimer.h"
 #include "engine/ring.h"
 #include "engine/staging.h"
 #include "layout/segment.h"
@@ -44,8 +45,8 @@ class Appender {
   static constexpr uint64_t kFlushAfterMs = 100;
   static constexpr uint32_t kErrorsUntilOff = 5;
 
-  Appender(Device& device, Ring& ring, Index& index, Staging& staging, Counters& counters,
-           const AppenderOptions& options);
+  Appender(Device& device, Ring& ring, Index& index, Staging& staging, Reclaimer& reclaimer,
+           Counters& counters, const AppenderOptions& options);
   ~Appender();
 
   void start();
@@ -87,8 +88,14 @@ class Appender {
   static void* run_thread(void* self);
   void run();
   void append(const Ref<MemoryRecord>& record);
-  bool make_room(const RecordHeader& header, ByteOffset* start);
-  bool open_segment();
+  // Appends what reclaim wants to keep, unless it was purged or replaced meanwhile.
+  void reinsert(Reinsertion* survivor);
+  void let_reclaim_catch_up();
+  void make_readable();
+  // With `waits` also for a segment to be reclaimed.
+  bool make_room(const RecordHeader& header, bool waits, ByteOffset* start);
+  bool open_segment(bool waits);
+  bool find_free(SegmentId* segment);
   void seal_segment();
   void copy_in(ByteOffset offset, Bytes bytes);
   void zero_in(ByteOffset from, ByteOffset to);
@@ -106,6 +113,7 @@ class Appender {
   Ring& ring_;
   Index& index_;
   Staging& staging_;
+  Reclaimer& reclaimer_;
   Counters& counters_;
   const AppenderOptions options_;
   const ByteCount segment_size_;
@@ -123,6 +131,7 @@ class Appender {
   Buffer* current_ = nullptr;
   uint64_t buffers_opened_ = 0;
   bool lost_write_ = false;  // of the open segment: its header may not be there
+  uint64_t patience_until_ms_ = 0;    // monotonic; of the open segment
   uint64_t oldest_unflushed_ms_ = 0;  // monotonic; 0 when everything is submitted
   std::vector<uint8_t> scratch_;
   std::unique_ptr<BodyCompressor> compressor_;  // null: bodies are stored as they are

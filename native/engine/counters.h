@@ -41,8 +41,17 @@ struct Counters {
   Count writes_dropped{0};     // records refused because the disk tier was behind or off
   Count segments_sealed{0};
   Count segments_reclaimed{0};
+  Count reinserted_records{0};
+  Count reinserted_bytes{0};      // of the device, headers and padding included
+  Count reinsertions_dropped{0};  // survivors given up because the write head needed their segment
+  Count reclaim_read_bytes{0};    // survivors; footers are not counted
   Count segments_skipped{0};   // still pinned when their turn came
   Count fills{0};
+  Count fills_admitted{0};      // to the disk
+  Count fills_refused{0};       // by the ghost: a first miss
+  Count dropped_overload{0};    // of writes_dropped: staging was full
+  Count dropped_errors{0};      // of writes_dropped: writing is off
+  Count dropped_pages{0};       // heads and bodies that found no page to be published from
   Count purges{0};
   Count purges_unsafe{0};           // of these, by methods and findings that nobody asked to purge
   Count purges_unknown{0};          // of these, of keys of which nothing is stored: nothing was written

@@ -1,5 +1,6 @@
 // What a fill leaves in the store: chunks as they complete, then the single or head record, and the marker
 // that names the Vary fields of a primary key.
+#include <algorithm>
 #include <cstring>
 
 #include "base/clock.h"
@@ -12,6 +13,8 @@ namespace millrace {
 
 namespace {
 constexpr size_t kBodyLengthOffset = 48;  // layout/head.h
+
+constexpr ByteOffset begin_of(uint32_t chunk) { return ByteOffset{chunk} * kChunkSize; }
 }
 
 RecordHeader Fill::header_of(RecordKind kind) const {
@@ -22,17 +25,19 @@ RecordHeader Fill::header_of(RecordKind kind) const {
   header.incarnation = incarnation_;
   header.object_length = head_.body_length;
   header.created_ms = wall_clock_ms();
+  header.expires_ms = expires_ms_;
   return header;
 }
 
 bool Fill::offer_locked(const Ref<MemoryRecord>& record) {
   record->volume = primary_.volume;
   store_->tier().publish(record);
-  return store_->offer(record);
+  return to_disk_ && store_->offer(record);
 }
 
-void Fill::hand_over_locked(uint32_t chunk, ByteCount length) {
+Ref<MemoryRecord> Fill::chunk_record_locked(uint32_t chunk, ByteCount length) {
   auto record = Ref<MemoryRecord>::adopt(new MemoryRecord());
+  record->volume = primary_.volume;
   record->header = header_of(RecordKind::chunk);
   record->header.hash = store_->chunk_hash(primary_.volume, hash_, incarnation_, chunk);
   record->header.chunk_number = chunk;
@@ -49,13 +54,44 @@ void Fill::hand_over_locked(uint32_t chunk, ByteCount length) {
                                     static_cast<uint32_t>(left < kPageSize ? left : kPageSize)});
   }
   compact_and_seal(store_->pool(), *record);
-  const bool stored = offer_locked(record);
+  return record;
+}
+
+void Fill::hand_over_locked(uint32_t chunk, ByteCount length) {
+  const bool stored = offer_locked(chunk_record_locked(chunk, length));
   // Trimming keeps lost_ aligned with the window's first chunk; this chunk is the next one in it.
   const auto index = static_cast<size_t>(chunk - window_begin_ / kChunkSize);
   if (lost_.size() <= index) lost_.resize(index + 1, false);
   lost_[index] = !stored;
-  if (!stored) has_lost_chunk_ = true;
-  handed_end_ = begin + length;
+  if (!stored) {
+    lost_chunks_++;
+    // What lacks a part is no use on the disk: the rest of it is not worth a write.
+    to_disk_ = false;
+  }
+  handed_end_ = begin_of(chunk) + length;
+  admit_for_laggards_locked();
+}
+
+// A follower that is about to fall out of the window will have to read from the disk, so what is still in the
+// window goes there, whatever was decided before. Where that is refused it goes on by a range request.
+void Fill::admit_for_laggards_locked() {
+  bool is_needed = false;
+  for (const Follower& follower : followers_) {
+    const bool lags = produced_ - follower.cursor >= window_locked() / 2;
+    is_needed = is_needed || (follower.cursor >= window_begin_ && lags);
+  }
+  if (!is_needed || to_disk_) return;
+  const ByteOffset first = window_begin_ / kChunkSize;
+  for (size_t index = 0; index < lost_.size(); index++) {
+    const auto chunk = static_cast<uint32_t>(first + index);
+    if (!lost_[index] || begin_of(chunk) < window_begin_) continue;
+    const ByteOffset end = std::min(begin_of(chunk) + kChunkSize, handed_end_);
+    if (!store_->offer(chunk_record_locked(chunk, end - begin_of(chunk)))) return;
+    lost_[index] = false;
+    lost_chunks_--;
+  }
+  // From now on every part, so that nothing is lost that is not lost already.
+  to_disk_ = true;
 }
 
 void Fill::publish_single_locked() {
@@ -73,13 +109,19 @@ void Fill::publish_single_locked() {
     std::vector<Bytes> body;
     if (produced_ > 0) body.emplace_back(pages_.front().data(), produced_);
     record = copy_record(store_->pool(), header, head_.key, head, body);
-    if (!record) return;
+    if (!record) {
+      Counters::add(store_->counters().dropped_pages);
+      return;
+    }
   } else {
     record = Ref<MemoryRecord>::adopt(new MemoryRecord());
     record->header = header;
     record->key = head_.key;
     PageRef cell = store_->pool().allocate(head.size());
-    if (!cell) return;
+    if (!cell) {
+      Counters::add(store_->counters().dropped_pages);
+      return;
+    }
     std::memcpy(cell.data(), head.data(), head.size());
     record->head = PageSpan{std::move(cell), 0, static_cast<uint32_t>(head.size())};
     for (ByteOffset at = 0; at < produced_; at += kPageSize) {
@@ -90,7 +132,7 @@ void Fill::publish_single_locked() {
     compact_and_seal(store_->pool(), *record);
   }
   record->may_compress = head_.may_compress;
-  offer_locked(record);
+  if (!offer_locked(record)) store_->forget_on_disk(KeyPlace{primary_.volume, hash_});
 }
 
 void Fill::publish_head_locked() {
@@ -101,14 +143,19 @@ void Fill::publish_head_locked() {
   header.meta_length = static_cast<uint32_t>(head.size());
   const Ref<MemoryRecord> record =
       copy_record(store_->pool(), header, head_.key, head, std::span<const Bytes>());
-  if (!record) return;
-  // A head on the disk promises its chunks: with one of them dropped, the object lives in memory only.
-  if (has_lost_chunk_) {
-    record->volume = primary_.volume;
-    store_->tier().publish(record);
-  } else {
-    offer_locked(record);
+  if (!record) {
+    Counters::add(store_->counters().dropped_pages);
+    return;
   }
+  record->volume = primary_.volume;
+  // A head promises its chunks. On the disk only an object that is whole there gets one; in memory one that
+  // is whole at this moment. What memory drops of it later makes it a miss (Store::forget).
+  if (to_disk_ && lost_chunks_ == 0) {
+    if (offer_locked(record)) return;
+  } else if (store_->first_missing_chunk(*record, 0, produced_) == Store::kNoChunk) {
+    store_->tier().publish(record);
+  }
+  store_->forget_on_disk(KeyPlace{primary_.volume, hash_});
 }
 
 // The marker's incarnation is the lowest birth of a variant that it vouches for: variants of before a
@@ -123,7 +170,8 @@ void Fill::publish_marker_locked() {
         view.ok() && (view.value().flags & kHeadVaryMarker) != 0 &&
         view.value().vary.size() == own.value().vary.size() &&
         std::memcmp(view.value().vary.data(), own.value().vary.data(), own.value().vary.size()) == 0;
-    if (same) return;
+    // One in memory alone does not lead to what goes to the disk.
+    if (same && (!to_disk_ || store_->is_on_disk(primary_))) return;
   }
   HeadView marker;
   marker.status = own.value().status;
@@ -136,6 +184,7 @@ void Fill::publish_marker_locked() {
   encode_head(marker, bytes);
   RecordHeader header = header_of(RecordKind::head);
   header.hash = primary_.hash;
+  header.expires_ms = 0;  // variants that outlive this one need it too
   header.incarnation = birth_;
   header.object_length = 0;
   header.key_length = static_cast<uint32_t>(primary_key_.size());

@@ -1,12 +1,25 @@
 // The producer's and the followers' side of a fill; what is published from it is in fill-publish.cc.
 #include "engine/fill.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/store.h"
 #include "layout/head.h"
 
 namespace millrace {
+
+namespace {
+
+// What can be validated may be refreshed at any time, chunks included, whose hint no 304 renews: then there
+// is no such moment.
+uint64_t useless_from_ms(const HeadView& head) {
+  if (!head.etag.empty() || head.last_modified_s != kUnknownLength) return 0;
+  return std::max({head.fresh_until_ms, head.stale_while_revalidate_until_ms,
+                   head.stale_if_error_until_ms});
+}
+
+}  // namespace
 
 Fill::Fill(Ref<Store> store, std::string primary_key, Sequence birth, Notice producer)
     : store_(std::move(store)),
@@ -31,6 +44,9 @@ Status Fill::begin(FillHead head) {
   hash_ = store_->place_in(primary_.volume, head_.key).hash;
   incarnation_ = store_->next_incarnation();
   has_strong_validator_ = (view.value().flags & kHeadStrongValidator) != 0;
+  expires_ms_ = useless_from_ms(view.value());
+  // Once, so that all parts of an object go the same way.
+  to_disk_ = head_.keep && store_->admits(KeyPlace{primary_.volume, hash_});
   wake_locked();
   return Status();
 }
@@ -281,7 +297,7 @@ FillPause Fill::pause_reason_locked() {
   }
   // Whole pages are held only for laggards once twice the window is in memory.
   if (produced_ - window_begin_ >= 2 * kWindow) return FillPause::laggard;
-  if (store_->disk_backlogged(primary_.volume) && !hungry) return FillPause::disk;
+  if (to_disk_ && store_->disk_backlogged(primary_.volume) && !hungry) return FillPause::disk;
   return FillPause::none;
 }
 

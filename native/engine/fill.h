@@ -109,6 +109,8 @@ class Fill : public RefCounted<Fill> {
   void publish_single_locked();
   void publish_marker_locked();
   bool offer_locked(const Ref<MemoryRecord>& record);
+  Ref<MemoryRecord> chunk_record_locked(uint32_t chunk, ByteCount length);
+  void admit_for_laggards_locked();
   void trim_locked();
   FillPause pause_reason_locked();
   void resume_locked();
@@ -128,9 +130,11 @@ class Fill : public RefCounted<Fill> {
   KeyHash hash_{};
   uint64_t incarnation_ = 0;
   bool has_strong_validator_ = false;
+  uint64_t expires_ms_ = 0;       // from when on nobody can use the object in any way; 0: unknown
   bool purged_ = false;
   bool laggards_dropped_ = false;
-  bool has_lost_chunk_ = false;   // refused by the disk tier's queue: the object is not whole there
+  bool to_disk_ = false;          // admitted, and every part so far was taken
+  uint32_t lost_chunks_ = 0;      // parts that the disk tier did not get: the object is not whole there
   bool paused_ = false;
   ByteCount produced_ = 0;
   ByteOffset window_begin_ = 0;   // multiple of kPageSize

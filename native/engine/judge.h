@@ -16,4 +16,7 @@ namespace millrace {
 // there concerns it, and with its old birth it would keep every purge since then from being forgotten.
 PurgeVerdict judge(const Purges& purges, const HashKey& hash_key, const MemoryRecord& record);
 
+// The same of a record as it lies on the device.
+PurgeVerdict judge(const Purges& purges, const HashKey& hash_key, const RecordView& record);
+
 }  // namespace millrace

@@ -17,6 +17,7 @@ MemoryTier::MemoryTier(ByteCount budget) : budget_(budget) {
   slots_.resize(slot_count_);
   sizes_ = std::make_unique<uint32_t[]>(slot_count_);
   hits_ = std::make_unique<uint8_t[]>(slot_count_);
+  found_ = std::make_unique<uint8_t[]>(slot_count_);
   hashes_ = std::make_unique<uint32_t[]>(slot_count_);
   generations_ = std::make_unique<uint32_t[]>(slot_count_);
   free_slots_.reserve(slot_count_);
@@ -41,7 +42,23 @@ Ref<MemoryRecord> MemoryTier::find(const KeyHash& hash) {
   std::atomic_ref<uint8_t> hits(hits_[slot]);
   const uint8_t before = hits.load(std::memory_order_relaxed);
   if (before < kMaximumHits) hits.store(static_cast<uint8_t>(before + 1), std::memory_order_relaxed);
+  if (found_[slot] == 0) found_[slot] = 1;
   return slots_[slot];
+}
+
+bool MemoryTier::was_asked_for(uint64_t hash_low) {
+  const uint32_t bucket = bucket_of(KeyHash{hash_low, 0});
+  MutexLock lock(shard_of(bucket).mutex);
+  for (uint32_t slot = buckets_[bucket]; slot != kNone; slot = chain_[slot]) {
+    if (slots_[slot]->header.hash.low == hash_low) return found_[slot] != 0;
+  }
+  return false;
+}
+
+void MemoryTier::on_evict(void (*hook)(void* context, const MemoryRecord& record),
+                          void* context) {
+  evict_hook_ = hook;
+  evict_context_ = context;
 }
 
 Ref<MemoryRecord> MemoryTier::peek(const KeyHash& hash) {
@@ -96,6 +113,7 @@ bool MemoryTier::publish(Ref<MemoryRecord> record) {
     std::atomic_ref(slot_buckets_[slot]).store(bucket, std::memory_order_relaxed);
     std::atomic_ref(sizes_[slot]).store(static_cast<uint32_t>(bytes), std::memory_order_release);
     std::atomic_ref<uint8_t>(hits_[slot]).store(0, std::memory_order_relaxed);
+    found_[slot] = 0;
     chain_[slot] = buckets_[bucket];
     buckets_[bucket] = slot;
     records_.fetch_add(1, std::memory_order_relaxed);
@@ -138,6 +156,7 @@ void MemoryTier::evict(uint32_t slot, uint32_t generation) {
   if (slot >= slot_count_) return;
   const uint32_t bucket = std::atomic_ref(slot_buckets_[slot]).load(std::memory_order_acquire);
   Ref<MemoryRecord> record;  // released after the lock
+  bool was_found = false;
   {
     MutexLock lock(shard_of(bucket).mutex);
     // An occupied slot changes only under its own bucket's lock. publish() writes the bucket before the
@@ -145,8 +164,10 @@ void MemoryTier::evict(uint32_t slot, uint32_t generation) {
     if (std::atomic_ref(sizes_[slot]).load(std::memory_order_acquire) == 0) return;
     if (std::atomic_ref(slot_buckets_[slot]).load(std::memory_order_relaxed) != bucket) return;
     if (std::atomic_ref(generations_[slot]).load(std::memory_order_relaxed) != generation) return;
+    was_found = found_[slot] != 0;
     record = take_out_locked(bucket, slot);
   }
+  if (was_found && evict_hook_ != nullptr) evict_hook_(evict_context_, *record);
 }
 
 void MemoryTier::mark_changed(uint32_t slot) {

@@ -27,6 +27,11 @@ class MemoryTier {
   // Takes the record in, in place of an older one of the same hash. False when the budget or the slots
   // are used up; the caller's bytes are not kept then.
   bool publish(Ref<MemoryRecord> record);
+  // Whether a record of this low half of a hash is here and was found since it came.
+  bool was_asked_for(uint64_t hash_low);
+  // Told of every record that is evicted after it was found here, so that a copy elsewhere stays warm.
+  // Called without locks. Set before the first publish().
+  void on_evict(void (*hook)(void* context, const MemoryRecord& record), void* context);
   void remove(const KeyHash& hash);
 
   // The policy's side. One policy at a time: attach returns false while another is attached.
@@ -64,6 +69,8 @@ class MemoryTier {
   void return_slot(uint32_t slot);
   void check_pressure();
 
+  void (*evict_hook_)(void*, const MemoryRecord&) = nullptr;
+  void* evict_context_ = nullptr;
   ByteCount budget_;
   uint32_t slot_count_;
   uint32_t bucket_mask_;
@@ -74,6 +81,7 @@ class MemoryTier {
   std::vector<Ref<MemoryRecord>> slots_;
   std::unique_ptr<uint32_t[]> sizes_;
   std::unique_ptr<uint8_t[]> hits_;
+  std::unique_ptr<uint8_t[]> found_;  // 1: found since it came; the policy lowers hits_, not this
   std::unique_ptr<uint32_t[]> hashes_;
   std::unique_ptr<uint32_t[]> generations_;
   std::atomic<ByteCount> used_{0};

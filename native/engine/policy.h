@@ -54,6 +54,10 @@ inline constexpr uint32_t kReinsertionShare = 2;
 // several laps writes 6 % more for one point of hit ratio.
 inline constexpr uint32_t kHitsAfterReinsertion = 0;
 
+// How long the write head, once per segment, lets survivors go first when no clean segment is left. Staging
+// takes what comes meanwhile; after it new records go on, and then the survivors are given up.
+inline constexpr uint64_t kReclaimPatienceMs = 200;
+
 // A read holds its pin for one device read. Longer than this is a stuck device or a thread that does not
 // run; the ring goes on without the segment.
 inline constexpr uint64_t kPinWaitMs = 5000;

@@ -10,7 +10,10 @@ void SegmentPin::reset() {
   MR_ASSERT(before > 0);
 }
 
-Ring::Ring(const Geometry& geometry) : geometry_(geometry), segments_(geometry.segment_count) {}
+Ring::Ring(const Geometry& geometry)
+    : geometry_(geometry),
+      segments_(geometry.segment_count),
+      free_count_(geometry.segment_count) {}
 
 SegmentId Ring::segment_at(ByteOffset offset) const {
   if (offset < geometry_.segments_offset) return geometry_.segment_count;
@@ -37,7 +40,10 @@ SegmentPin Ring::pin(SegmentId segment) {
 void Ring::set(SegmentId segment, SegmentState state, Sequence sequence) {
   MR_ASSERT_OP(segment, <, geometry_.segment_count);
   segments_[segment].sequence.store(sequence);
-  segments_[segment].state.store(state);
+  const SegmentState before = segments_[segment].state.exchange(state);
+  if (before == state) return;
+  if (state == SegmentState::free) free_count_.fetch_add(1);
+  if (before == SegmentState::free) free_count_.fetch_sub(1);
 }
 
 void Ring::begin_reclaim(SegmentId segment) {

@@ -1,6 +1,6 @@
 // The ring of segments: which one is free, open or sealed, its sequence, and pins that keep a segment from
 // being reclaimed while a read from it is under way. Callable from any thread; state changes come from
-// the appender's thread and from recovery only.
+// the appender's thread, the reclaim thread and recovery, each of segments that are its own at that time.
 #pragma once
 
 #include <atomic>
@@ -47,6 +47,7 @@ class Ring {
 
   const Geometry& geometry() const { return geometry_; }
   uint32_t segment_count() const { return geometry_.segment_count; }
+  uint32_t free_count() const { return free_count_.load(); }
   // Segment that holds this device offset; segment_count() when none does.
   SegmentId segment_at(ByteOffset offset) const;
 
@@ -56,6 +57,7 @@ class Ring {
   SegmentState state(SegmentId segment) const { return segments_[segment].state.load(); }
   Sequence sequence(SegmentId segment) const { return segments_[segment].sequence.load(); }
 
+  // A free segment of sequence 0 was never written in this ring.
   void set(SegmentId segment, SegmentState state, Sequence sequence);
   // Stops new pins. The caller then waits until pins() is 0, or gives up with cancel_reclaim.
   void begin_reclaim(SegmentId segment);
@@ -88,6 +90,7 @@ class Ring {
 
   Geometry geometry_;
   std::vector<Segment> segments_;
+  std::atomic<uint32_t> free_count_;
   Mutex births_mutex_;
   uint64_t overwrites_ = 0;
 };

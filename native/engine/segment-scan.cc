@@ -59,7 +59,16 @@ class SegmentScan {
     if (!view.ok() || view.value().header.segment_sequence != sequence_) return at + kRecordGrain;
     const RecordHeader& header = view.value().header;
     const ByteCount length = record_length(header);
-    if (at + length > size_) return at + kRecordGrain;
+    if (at + length > size_ || length > kLongestRecord) return at + kRecordGrain;
+    if (at + length > begin_ + length_) {
+      // Once more from here on, with the whole of it: a piece is longer than any record.
+      loaded_ = false;
+      if (!load(at) || at + length > begin_ + length_) return at + kRecordGrain;
+      return step(at);
+    }
+    // A header that landed without its body must not hide an older copy of the record, which is whole.
+    const Bytes body = rest.subspan(record_body_distance(header), header.stored_length);
+    if (!body_matches(view.value(), body)) return at + kRecordGrain;
     scanned_.entries.push_back(FooterEntry{header.hash.low, header.birth,
                                    static_cast<uint32_t>(at / kRecordGrain),
                                    static_cast<uint32_t>(length / kRecordGrain),

@@ -34,11 +34,21 @@ bool Staging::offer(const Ref<MemoryRecord>& record) {
 
 Ref<MemoryRecord> Staging::take(uint64_t wait_ms) {
   MutexLock lock(mutex_);
-  if (queue_.empty() && !closed_ && wait_ms > 0) condition_.wait_for(mutex_, wait_ms);
+  const bool is_idle = queue_.empty() && !closed_ && !woken_;
+  if (is_idle && wait_ms > 0) condition_.wait_for(mutex_, wait_ms);
+  woken_ = false;
   if (queue_.empty()) return Ref<MemoryRecord>();
   Ref<MemoryRecord> record = std::move(queue_.front());
   queue_.pop_front();
   return record;
+}
+
+void Staging::wake() {
+  {
+    MutexLock lock(mutex_);
+    woken_ = true;
+  }
+  condition_.signal();
 }
 
 bool Staging::forget_locked(const Ref<MemoryRecord>& record) {

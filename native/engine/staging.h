@@ -28,8 +28,11 @@ class Staging {
 
   // False: refused (queue full or writes are off). An older staged record of the same hash is dropped.
   bool offer(const Ref<MemoryRecord>& record);
-  // The next record; waits up to wait_ms for one (0: not at all). Null on timeout and after close().
+  // The next record; waits up to wait_ms for one (0: not at all). Null on timeout, wake() and after
+  // close().
   Ref<MemoryRecord> take(uint64_t wait_ms);
+  // Ends a take() that waits, or the next one that would: there is other work.
+  void wake();
   // The taken record is done with. When it was neither cancelled nor replaced meanwhile, `publish` runs
   // under the lock first, so that no purge can slip between. Returns whether it ran.
   template <typename Publish>
@@ -75,6 +78,7 @@ class Staging {
   std::unordered_map<KeyHash, Ref<MemoryRecord>, KeyHashHasher> by_hash_;
   std::atomic<ByteCount> bytes_{0};
   bool refusing_ = false;
+  bool woken_ = false;
   bool closed_ = false;
   bool was_backlogged_ = false;
   Notice work_;

@@ -39,9 +39,10 @@ ByteCount staging_limit(ByteCount memory_limit) {
   return std::clamp(memory_limit / kStagingShare, kMinimumStaging, kMaximumStaging);
 }
 
-// Of each volume: aggregation buffers, and what it compresses with. Part of memory_limit too.
+// Of each volume: aggregation buffers, survivors of reclaim, and what it compresses with. Part of
+// memory_limit too.
 ByteCount appender_memory(const StoreOptions& options) {
-  return Appender::kBufferCount * Appender::kBufferSize +
+  return Appender::kBufferCount * Appender::kBufferSize + Reclaimer::kMemory +
          (options.compress ? BodyCompressor::kMemory : 0);
 }
 
@@ -85,7 +86,7 @@ Result<Ref<Store>> Store::open(const StoreOptions& options,
   }
   if (volumes.empty()) return last;
   const ByteCount buffers = volumes.size() * appender_memory(options);
-  if (volumes.size() > kMaximumVolumes || options.memory_limit < 3 * buffers) {
+  if (volumes.size() > kMaximumVolumes || options.memory_limit < 2 * buffers + kMinimumStaging) {
     return Status(Code::invalid, "memory_limit is too small for this number of devices");
   }
   auto store = Ref<Store>::adopt(new Store(options, buffers));
@@ -127,12 +128,15 @@ Status Store::start_volumes(const StoreOptions& options) {
     total_size += volume->superblock().geometry.device_size;
   }
   VolumeStart start;
+  start.memory = &tier_;
+  tier_.on_evict(&Store::keep_warm, this);
   for (const std::unique_ptr<Volume>& volume : volumes_) {
     const ByteCount size = volume->superblock().geometry.device_size;
     VolumeOptions share;
     share.compress = options.compress;
     share.index_memory_limit = static_cast<ByteCount>(
         static_cast<unsigned __int128>(options.index_memory_limit) * size / total_size);
+    share.admit_everything = options.admit_everything;
     share.staging_limit =
         std::max(kMinimumStaging, staging_limit(options.memory_limit) / volumes_.size());
     volume->recover(share, !(volume->group() == newest));
@@ -155,6 +159,14 @@ Status Store::start_volumes(const StoreOptions& options) {
     if (!status.ok()) return status;
   }
   return Status();
+}
+
+// What memory gives up after it was asked for counts as asked for on the disk as well: else the most wanted
+// records, which memory answers for, would look cold there and be reclaimed.
+void Store::keep_warm(void* self, const MemoryRecord& record) {
+  auto* store = static_cast<Store*>(self);
+  store->volumes_[record.volume]->index().mark_hit(record.header.hash.low,
+                                                   record.header.kind == RecordKind::chunk);
 }
 
 void Store::close() {
@@ -230,7 +242,33 @@ bool Store::offer(const Ref<MemoryRecord>& record) {
   if (staging == nullptr) return false;
   if (staging->offer(record)) return true;
   Counters::add(counters_.writes_dropped);
+  const bool is_off = !volumes_.empty() && volumes_[record->volume]->appender().writes_off();
+  Counters::add(is_off ? counters_.dropped_errors : counters_.dropped_overload);
   return false;
+}
+
+bool Store::admits(const KeyPlace& place) {
+  return volumes_.empty() ? outside_ != nullptr : volumes_[place.volume]->admits(place.hash);
+}
+
+bool Store::is_on_disk(const KeyPlace& place) {
+  Staging* staging = this->staging(place.volume);
+  if (volumes_.empty()) return staging != nullptr;  // an outside tier knows for itself
+  return volumes_[place.volume]->index().has_head(place.hash.low) || staging->find(place.hash);
+}
+
+void Store::forget_on_disk(const KeyPlace& place) {
+  if (!volumes_.empty()) volumes_[place.volume]->index().remove_heads(place.hash.low);
+}
+
+void Store::forget(const Ref<MemoryRecord>& record) {
+  const KeyPlace place{record->volume, record->header.hash};
+  MutexLock lock(fills_mutex_);
+  const Ref<MemoryRecord> known = peek_head(place, record->key);
+  if (known && known->header.incarnation != record->header.incarnation) return;
+  if (Staging* staging = this->staging(place.volume)) staging->cancel(place.hash);
+  forget_on_disk(place);
+  tier_.remove(place.hash);
 }
 
 Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head, Sequence birth) {
@@ -257,7 +295,8 @@ Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head, Sequence birt
     return Status(Code::not_found, "the object was purged or replaced before its 304 came");
   }
   tier_.publish(refreshed);
-  offer(refreshed);
+  // A head on the disk for a body that lives in memory alone would promise what is not there.
+  if (is_on_disk(KeyPlace{record->volume, record->header.hash})) offer(refreshed);
   return Status();
 }
 

@@ -32,6 +32,8 @@ struct StoreOptions {
   // the same birth or incarnation to two versions.
   HashKey hash_key{};
   uint32_t external_life = 0;
+  // Without the ghost: for what measures or tests the ring itself.
+  bool admit_everything = false;
 };
 
 enum class Found : uint8_t { hit, miss, pending };
@@ -116,6 +118,9 @@ class Store : public RefCounted<Store> {
   // A 304: the same body under a new head, born when the origin was asked. The record must be a single or
   // head record of this store.
   Status refresh(const Ref<MemoryRecord>& record, Bytes head, Sequence birth);
+  // This version turned out to lack a part: it is not found any more. No purge: nothing is written, and what
+  // another fill of the key publishes stays.
+  void forget(const Ref<MemoryRecord>& record);
   // What was born before this call is gone, or stale, from its return on. `done` is called exactly once, on
   // any thread, when that is durable in every volume: also in those that a key does not select now, which
   // may have held it before a volume was added. With an error the purge holds in this process alone, and
@@ -143,7 +148,14 @@ class Store : public RefCounted<Store> {
   MemoryTier& tier() { return tier_; }
   // Null without a disk tier.
   Staging* staging(uint32_t volume = 0);
+  // Whether the disk tier takes this object; see Volume::admits.
+  bool admits(const KeyPlace& place);
   bool offer(const Ref<MemoryRecord>& record);
+  // A version that the disk tier did not get was published in memory: an older one must not come back
+  // from there when memory forgets it.
+  void forget_on_disk(const KeyPlace& place);
+  // Whether a head or single record of this hash lies in the disk tier or is on its way there.
+  bool is_on_disk(const KeyPlace& place);
   bool disk_backlogged(uint32_t volume) {
     Staging* staging = this->staging(volume);
     return staging != nullptr && staging->backlogged();
@@ -169,6 +181,7 @@ class Store : public RefCounted<Store> {
     return volumes_.empty() ? hash_key_ : volumes_[volume]->hash_key();
   }
   static void relieve_fills(void* self);
+  static void keep_warm(void* self, const MemoryRecord& record);
   // Whether the store still holds this version under its key, as far as memory and index tell.
   bool is_current_locked(const MemoryRecord& record);
   bool purge_in_locked(uint32_t volume, const PurgeRequest& request, const PurgeEntry& entry);

@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "base/clock.h"
+#include "engine/policy.h"
 #include "engine/recovery.h"
 
 namespace millrace {
@@ -50,7 +51,13 @@ void Volume::recover(const VolumeOptions& options, bool discard) {
   const uint64_t wanted = superblock_.geometry.device_size / kSmallestMeanRecord;
   const ByteCount purge_memory =
       std::min(options.index_memory_limit / kPurgeShare, kMaximumPurgeMemory);
-  const uint64_t allowed = (options.index_memory_limit - purge_memory) / sizeof(uint64_t);
+  // Not more than one lap of misses, and its share of the memory.
+  const ByteCount lap = superblock_.geometry.device_size / kGhostBytesPerObject *
+                        Ghost::kBitsPerKey / 8 * Ghost::kFilters / 2;
+  ghost_ = std::make_unique<Ghost>(std::min(lap, options.index_memory_limit / kGhostShare));
+  admits_everything_ = options.admit_everything;
+  const uint64_t allowed =
+      (options.index_memory_limit - purge_memory - ghost_->memory()) / sizeof(uint64_t);
   index_ = std::make_unique<Index>(std::min(std::max<uint64_t>(wanted, 1024), allowed));
   staging_ = std::make_unique<Staging>(options.staging_limit);
   if (discard) superblock_.minimum_birth = ~Sequence{0};
@@ -98,15 +105,47 @@ Status Volume::start(const VolumeStart& start) {
   append.compress = compress_;
   append.purges = purges_.get();
   append.hash_key = superblock_.hash_key;
-  appender_ = std::make_unique<Appender>(*device_, *ring_, *index_, *staging_, counters_, append);
+  ReclaimOptions reclaim;
+  reclaim.uuid = superblock_.uuid;
+  reclaim.first_segment = next_segment_;
+  reclaim.memory = start.memory;
+  reclaimer_ = std::make_unique<Reclaimer>(*device_, *ring_, *index_, *staging_, counters_, reclaim);
+  appender_ = std::make_unique<Appender>(*device_, *ring_, *index_, *staging_, *reclaimer_,
+                                         counters_, append);
+  reclaimer_->start();
   appender_->start();
   return Status();
+}
+
+bool Volume::admits(const KeyHash& object) {
+  if (appender_->writes_off()) {
+    Counters::add(counters_.writes_dropped);
+    Counters::add(counters_.dropped_errors);
+    return false;
+  }
+  AdmissionView view;
+  view.free_segments = ring_->free_count();
+  view.clean_ahead = clean_segments_ahead(ring_->segment_count(), ring_->geometry().segment_size);
+  view.is_indexed = index_->has_head(object.low) || staging_->find(object);
+  if (!admits_everything_ && !millrace::admits(view)) {
+    view.was_refused = ghost_->contains(object);
+    if (!millrace::admits(view)) {
+      ghost_->add(object);
+      Counters::add(counters_.fills_refused);
+      return false;
+    }
+  }
+  Counters::add(counters_.fills_admitted);
+  return true;
 }
 
 void Volume::close(Sequence birth, uint64_t next_incarnation) {
   if (std::exchange(closed_, true)) return;
   if (purge_log_) purge_log_->stop();
-  if (appender_) appender_->stop();
+  if (appender_) {
+    appender_->stop();
+    reclaimer_->stop();
+  }
   if (appender_ && !appender_->writes_off()) {
     superblock_.superblock_sequence++;
     superblock_.clean = true;

@@ -9,6 +9,7 @@
 #include "device/device.h"
 #include "engine/appender.h"
 #include "engine/counters.h"
+#include "engine/ghost.h"
 #include "engine/index.h"
 #include "engine/purge-log.h"
 #include "engine/purges.h"
@@ -30,6 +31,7 @@ struct VolumeOptions {
   ByteCount index_memory_limit = 64 * kMiB;
   ByteCount staging_limit = 8 * kMiB;
   bool compress = false;  // bodies that may be and that shrink
+  bool admit_everything = false;
 };
 
 // What every volume of a store writes into its superblock at a start.
@@ -38,6 +40,7 @@ struct VolumeStart {
   Sequence birth = 1;
   uint64_t incarnation = 1;
   uint64_t incarnation_end = 1;  // incarnations below it may be handed out in this life
+  MemoryTier* memory = nullptr;  // keeps the disk's copies warm
 };
 
 class Volume {
@@ -61,10 +64,15 @@ class Volume {
   // Stops the write head, seals, marks clean. Idempotent.
   void close(Sequence birth, uint64_t next_incarnation);
 
+  // Whether an object of this hash goes to the disk; decided once for all of its records (policy.h), and
+  // remembered by the ghost where it does not.
+  bool admits(const KeyHash& object);
+
   Device& device() { return *device_; }
   const Superblock& superblock() const { return superblock_; }
   Ring& ring() { return *ring_; }
   Index& index() { return *index_; }
+  const Ghost& ghost() const { return *ghost_; }
   Staging& staging() { return *staging_; }
   Appender& appender() { return *appender_; }
   const Purges& purges() const { return *purges_; }
@@ -85,7 +93,9 @@ class Volume {
   Superblock superblock_{};
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<Index> index_;
+  std::unique_ptr<Ghost> ghost_;
   std::unique_ptr<Staging> staging_;
+  std::unique_ptr<Reclaimer> reclaimer_;
   std::unique_ptr<Appender> appender_;
   std::unique_ptr<Purges> purges_;
   std::unique_ptr<PurgeLog> purge_log_;
@@ -95,6 +105,7 @@ class Volume {
   Sequence next_sequence_ = 1;
   bool compress_ = false;
   bool discarded_ = false;
+  bool admits_everything_ = false;
   bool closed_ = false;
 };
 

@@ -22,6 +22,7 @@ namespace millrace {
 namespace {
 
 constexpr uint32_t kMagic = 0x3152524d;  // "MRR1"
+constexpr size_t kSequenceOffset = 8;
 constexpr size_t kChecksumOffset = 100;
 constexpr size_t kFixedEnd = 104;
 constexpr uint8_t kMinimumChunkShift = 18;
@@ -271,6 +272,12 @@ bool body_matches(const RecordView& view, Bytes stored) {
     begin += length;
   }
   return begin == stored.size();
+}
+
+void restamp_record(MutableBytes header, Sequence segment_sequence) {
+  MR_ASSERT(decode_record(header).ok());
+  store_le<uint64_t>(header, kSequenceOffset, segment_sequence);
+  store_le<uint32_t>(header, kChecksumOffset, header_crc(header));
 }
 
 }  // namespace millrace

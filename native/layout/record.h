@@ -87,6 +87,10 @@ void encode_record_header(const RecordHeader& header, std::span<const uint32_t> 
                           Bytes key, Bytes meta, MutableBytes out,
                           std::span<const uint32_t> block_lengths = {});
 
+// Puts another segment_sequence into an encoded header (record_body_distance bytes) and signs it again: for
+// a record that is copied as it is.
+void restamp_record(MutableBytes header, Sequence segment_sequence);
+
 // How many bytes (record_body_distance) must be read before decode_record can work; checks magic, kind
 // and the length fields only. not_found: no magic. corrupt: impossible fields.
 Result<ByteCount> peek_record_distance(Bytes fixed_part);

@@ -52,7 +52,7 @@ std::vector<uint8_t> make_head(const HeadOptions& options) {
   head.status = options.status;
   head.flags = options.flags;
   head.response_ms = 1000;
-  head.fresh_until_ms = 2000;
+  head.fresh_until_ms = options.fresh_until_ms;
   head.body_length = options.body_length;
   head.etag = bytes_of(options.etag);
   head.vary = bytes_of(options.vary);
@@ -82,13 +82,14 @@ DiskImage formatted_disk(uint32_t block_size, bool lazy_zero) {
 }
 
 TestStore::TestStore(const DiskImage& image, ByteCount l1_budget, ByteCount memory_limit,
-                     bool compress) {
+                     bool compress, bool admit_everything) {
   StoreOptions options;
   options.compress = compress;
   options.memory_limit = memory_limit;
   options.l1_budget = l1_budget;
   options.index_memory_limit = 4 * kMiB;
   options.poison_pages = true;
+  options.admit_everything = admit_everything;
   auto owned = std::make_unique<FaultDevice>(image);
   device = owned.get();
   Result<Ref<Store>> opened = Store::open(options, std::move(owned));

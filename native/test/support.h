@@ -79,6 +79,7 @@ struct HeadOptions {
   uint16_t flags = kHeadStrongValidator;
   uint64_t body_length = kUnknownLength;
   std::string etag = "\"v1\"";
+  uint64_t fresh_until_ms = 2000;
   std::string vary;  // "name\0name\0"
   std::vector<uint64_t> tags{};
   std::string fields = "Content-Type: text/plain\r\n";
@@ -94,7 +95,8 @@ struct TestStore {
   FaultDevice* device = nullptr;  // owned by the store
 
   explicit TestStore(const DiskImage& image, ByteCount l1_budget = 0,
-                     ByteCount memory_limit = 64 * kMiB, bool compress = false);
+                     ByteCount memory_limit = 64 * kMiB, bool compress = false,
+                     bool admit_everything = true);
   ~TestStore();
   Store* operator->() const { return store.get(); }
   // Everything offered so far lies on the device.

@@ -54,6 +54,7 @@ export interface NativeStore {
   restorePurge(kind: number, text: string, soft: boolean, bound: number): void;
   purgeState(object: number): number;
   isFillPurged(fill: number): boolean;
+  forget(object: number): void;
 
   beginFill(token: number, primaryKey: string): number;
   fillBegin(

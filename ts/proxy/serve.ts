@@ -92,7 +92,7 @@ async function serveStream(
 /** A part further on is gone: what is left of the object is no use to anybody. */
 function abandonStored(exchange: Exchange, stream: BodyStream): StepName {
   stream.close();
-  exchange.services.store?.purgeKey(exchange.key);
+  if (exchange.stored !== null) exchange.services.store?.forget(exchange.stored);
   return fetchAgain(exchange);
 }
 

@@ -19,7 +19,7 @@ export function answerFromStore(exchange: Exchange, object: StoredObject, head: 
     object,
     bodyLength,
     resume: resumeOf(exchange, head),
-    onMissing: () => store?.purgeKey(exchange.key),
+    onMissing: () => store?.forget(object),
     // Beside what is in flight: a whole chunk while the clients are not too many.
     readBytes: () => 2 * inFlightLimit(exchange),
     ahead: readAheadFor(exchange.socket, object, bodyLength, exchange.services.clock),

@@ -175,6 +175,8 @@ export interface CacheStore {
    * be unusable. Costs nothing where nothing of the key is stored.
    */
   purgeKey(primaryKey: string): void;
+  /** This version lacks a part: it is not found any more. Nothing is purged, nothing is written. */
+  forget(object: StoredObject): void;
   stats(): StoreStats;
   /** Flushes what is buffered, seals, marks the device clean, joins the threads. */
   close(): Promise<void>;

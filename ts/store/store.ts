@@ -362,6 +362,12 @@ class NativeCacheStore implements CacheStore {
     }
   }
 
+  forget(object: StoredObject): void {
+    if (!(object instanceof NativeObject)) throw new TypeError('an object of another store');
+    this.#native.forget(object.handle);
+    void this.#files?.remove(this.#native.recordName(object.key));
+  }
+
   async purge(target: PurgeTarget, soft: boolean): Promise<void> {
     if (this.#closing !== null) throw new StoreError('STORE_CLOSED', 'the store is closed');
     const text = purgeText(target);

@@ -26,6 +26,9 @@ export interface Running {
   readonly ended: Promise<Ended>;
 }
 
+/** Of a test, or of a program that undoes what it did in the same way. */
+export type Cleanup = Pick<ExecutionContext, 'teardown'>;
+
 /** A folder that is gone after the test. */
 export function temporaryFolder(t: ExecutionContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-test-'));
@@ -55,7 +58,7 @@ function linesOf(stream: NodeJS.ReadableStream | null, onLine: (line: string) =>
  * over the environment of the tests; `through` is a command that becomes the one after it.
  */
 export function startCommand(
-  t: ExecutionContext,
+  t: Cleanup,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
   through: readonly string[] = [],

@@ -49,6 +49,8 @@ export interface ProxyOptions {
   readonly store?: 'none' | 'raw' | 'file' | 'off';
   /** Bytes of the raw file (256 MiB) or of the file tier. */
   readonly size?: number;
+  /** An empty block device for the raw store, instead of a file. */
+  readonly device?: string;
   /** Laid over what the harness needs; may depend on the origin's "host:port". */
   readonly config?: (origin: string) => ConfigInput;
 }
@@ -142,15 +144,16 @@ async function prepareDisk(options: ProxyOptions, directory: string): Promise<Di
   if (store === 'off') return null;
   if (store === 'none') return { kind: 'none' };
   if (store === 'file') return { kind: 'file', directory: path, totalSize: size };
+  const raw = options.device ?? path;
   await formatDevice({
-    path,
-    createSize: size,
+    path: raw,
+    createSize: options.device === undefined ? size : null,
     blockSize: 4096,
     useDirectIo: true,
     zeroFill: false,
     overwriteStore: false,
   });
-  return { kind: 'raw', devices: [{ path, useDirectIo: true }] };
+  return { kind: 'raw', devices: [{ path: raw, useDirectIo: true }] };
 }
 
 function configFor(options: ProxyOptions, address: string, disk: Disk | null): Config {

@@ -73,7 +73,7 @@ test('readme: it stays below 200 lines', (t) => {
 test('documents: every npm script that they name exists', (t) => {
   const { scripts } = JSON.parse(fileAt('package.json').text) as { scripts: object };
   const named = documents.flatMap(({ path, text }) =>
-    [...text.matchAll(/npm run (?:--silent )?([\w:]+)/g)].map((match) => [path, match[1] ?? '']),
+    [...text.matchAll(/npm run (?:--silent )?([\w:-]+)/g)].map((match) => [path, match[1] ?? '']),
   );
   t.true(named.length > 2);
   t.deepEqual(

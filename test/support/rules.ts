@@ -43,6 +43,7 @@ const leaves: ReadonlySet<string> = new Set([
   'ts/units.ts',
   'ts/errors.ts',
   'ts/clock.ts',
+  'ts/turns.ts',
   'ts/observe/channels.ts',
 ]);
 

@@ -5,11 +5,14 @@
 import { Buffer } from 'node:buffer';
 import { type MillraceError, UpstreamError } from '../errors.js';
 import type { Fill, Follower, Lease, StoredObject } from '../store/contract.js';
+import { turns } from '../turns.js';
 import type { UpstreamBody } from '../upstream/request.js';
 import type { AheadOfClient, ReadAhead } from './read-ahead.js';
 
 /** Bytes asked for at once: enough to keep a socket busy, little enough for ten thousand clients. */
 const readBytes = 256 * 1024;
+/** The first piece of a running fill: with many who wait for theirs, it is the others' time as well. */
+const firstReadBytes = 64 * 1024;
 
 export interface BodyStream {
   /** The next bytes, or null at the end. Throws or rejects with the error that broke the body. */
@@ -166,6 +169,7 @@ class FillStream implements BodyStream {
   readonly #resume: Resume;
   readonly #onClose: () => void;
   #rest: BodyStream | null = null;
+  #hasBegun = false;
 
   constructor(fill: Fill, offset: number, end: number | null, resume: Resume, onClose: () => void) {
     this.#fill = fill;
@@ -178,8 +182,14 @@ class FillStream implements BodyStream {
   async next(): Promise<Lease[] | null> {
     if (this.#rest !== null) return this.#rest.next();
     const { cursor } = this.#follower;
-    const left = this.#end === null ? readBytes : Math.min(readBytes, this.#end - cursor);
+    const wanted = this.#hasBegun ? readBytes : firstReadBytes;
+    const left = this.#end === null ? wanted : Math.min(wanted, this.#end - cursor);
     if (left <= 0) return null;
+    // More is there already: one piece per turn of the loop, so that nobody gets much before all have some.
+    if (this.#hasBegun && cursor < this.#fill.produced) {
+      await new Promise<void>((resolve) => turns.next(resolve));
+    }
+    this.#hasBegun = true;
     const read = await this.#follower.next(left);
     switch (read.kind) {
       case 'data':

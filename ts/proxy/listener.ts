@@ -8,6 +8,7 @@ import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { ServedAddress } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
+import { turns } from '../turns.js';
 
 export interface ListenerOptions {
   /** Longest time without progress on a connection that is owed bytes, or owes some. */
@@ -46,6 +47,7 @@ export async function listen(address: ServedAddress, options: ListenerOptions): 
   server.maxHeadersCount = headersMax;
   server.timeout = options.clientIdleMs;
   server.on('timeout', onIdle);
+  server.on('connection', () => turns.noteNewcomer());
   server.on('clientError', refuse);
   server.on('connect', (_request, socket: Socket) => {
     socket.end('HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');

@@ -8,6 +8,7 @@
 
 import { Buffer } from 'node:buffer';
 import type { OnReadOpts, Socket } from 'node:net';
+import { turns } from '../turns.js';
 
 /** Fits the second level cache with its copies; more makes no fewer turns. */
 const readBytes = 256 * 1024;
@@ -69,17 +70,18 @@ function receive(this: Socket, length: number): boolean {
 
 /**
  * A full buffer says that there is more, and libuv would read 32 of them before it looks at another socket: a
- * hundred followers would be written 8 MiB each before the next client is so much as accepted. A short read
+ * hundred followers would be written 8 MiB each before the next client is so much as accepted. Nor is more
+ * read while clients arrive: who has nothing yet comes first. A short read
  * matters to a body that ends with its connection: libuv takes a reset right behind the last bytes for an
  * end, unless reading had stopped meanwhile, and what is cut short would pass for the whole.
  */
 function mustStop({ phase }: Reception, length: number): boolean {
-  return length === readBytes || phase === 'close';
+  return length === readBytes || phase === 'close' || turns.hasNewcomer;
 }
 
-/** In the next turn of the loop, when everybody else had theirs. */
+/** In a later turn of the loop, when everybody else had theirs. */
 function readAgainLater(socket: Socket, reception: Reception): false {
-  setImmediate(() => {
+  turns.next(() => {
     if (!socket.destroyed && !reception.isPaused) socket.read(0);
   });
   return false;

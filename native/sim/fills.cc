@@ -28,6 +28,7 @@ void World::begin_fill() {
                                   Notice{Ref<CompletionSink>::share(fill->bell.get()), 0});
   // Whatever is purged from here on was called after this fill had its birth.
   version.begun_at = oracle_.next_event();
+  version.heads_begun_at.push_back(version.begun_at);
   FillHead head;
   head.key = oracle_.name(key);
   head.keep = fill->keep;

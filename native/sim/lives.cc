@@ -40,7 +40,7 @@ bool World::try_open() {
   raw->on_crash_context = this;
   raw->plan.delay_us = plan_.delay_us;
   const uint64_t errors = report_.device.errors;
-  if (random_.one_in(5)) {
+  if (!ending_ && random_.one_in(5)) {
     raw->plan.read_error = plan_.read_error;
     raw->plan.write_error = plan_.write_error;
     raw->plan.flush_error = plan_.flush_error;
@@ -48,7 +48,7 @@ bool World::try_open() {
   }
   if (options_.crash_after_writes != kNever) {
     raw->crash_after_writes = place().life == 1 ? options_.crash_after_writes : kNever;
-  } else if (random_.one_in(3)) {
+  } else if (!ending_ && random_.one_in(3)) {
     raw->crash_after_writes = random_.below(random_.one_in(4) ? 12 : 400);
   }
   raw->crash_kind = random_.one_in(2) ? CrashKind::kill : CrashKind::power;
@@ -68,6 +68,7 @@ bool World::try_open() {
     return false;
   }
   store_ = std::move(opened.value());
+  oracle_.begin_life();
   if (has_crashed_) {
     store_->close();
     return false;
@@ -143,11 +144,11 @@ bool World::find_whole(const KeyHash& hash, bool wants_chunk, RecordHeader* head
 }
 
 // Everything on the disk that carries this hash, for the report of a failure. Returns whether a later record
-// than that of `incarnation` was torn by the crash: recovery trusts headers, so the torn one takes the
-// place of the whole one, and its first read makes it a miss.
-bool World::is_shadowed(const KeyHash& hash, uint64_t incarnation) {
+// than that of `incarnation` was torn by the crash, or purged by its tag: recovery trusts headers, so the
+// later one takes the place of the whole one, and its first read makes it a miss.
+bool World::is_shadowed(uint32_t key, const KeyHash& hash, uint64_t incarnation) {
   std::string list;
-  Sequence torn_sequence = 0;
+  Sequence later_sequence = 0;
   Sequence whole_sequence = 0;
   const Ring& ring = store_->volume().ring();
   const Geometry& geometry = ring.geometry();
@@ -164,8 +165,11 @@ bool World::is_shadowed(const KeyHash& hash, uint64_t incarnation) {
       const bool whole = is_whole(start + at, hash, &ignored);
       if (whole && header.incarnation == incarnation) {
         whole_sequence = std::max(whole_sequence, header.segment_sequence);
-      } else if (!whole && header.segment_sequence == ring.sequence(segment)) {
-        torn_sequence = std::max(torn_sequence, header.segment_sequence);
+      } else if (header.segment_sequence == ring.sequence(segment) && !whole) {
+        later_sequence = std::max(later_sequence, header.segment_sequence);
+      } else if (const Version* version = oracle_.version_of(header.incarnation);
+                 version != nullptr && oracle_.may_be_gone(key, *version)) {
+        later_sequence = std::max(later_sequence, header.segment_sequence);
       }
       char line[200];
       std::snprintf(line, sizeof(line),
@@ -178,7 +182,7 @@ bool World::is_shadowed(const KeyHash& hash, uint64_t incarnation) {
       list += line;
     }
   }
-  if (torn_sequence >= whole_sequence && torn_sequence > 0) return true;
+  if (later_sequence >= whole_sequence && later_sequence > 0) return true;
   std::fputs(list.c_str(), stderr);
   IndexHit hits[Index::kMaximumHits];
   const uint32_t count = store_->volume().index().lookup(hash.low, hits);
@@ -224,7 +228,7 @@ void World::check_expectations() {
     const Ref<MemoryRecord> record = find(expectation.key, &floor);
     if (!record) {
       const KeyHash hash = store_->place_of(oracle_.name(expectation.key)).hash;
-      if (is_shadowed(hash, expectation.incarnation)) {
+      if (is_shadowed(expectation.key, hash, expectation.incarnation)) {
         report_.shadowed++;
         continue;
       }
@@ -291,7 +295,6 @@ void World::end_life() {
   MR_ASSERT_OP(store_->tier().used(), <=, store_->tier().budget());
   store_.reset();
   device_ = nullptr;
-  oracle_.forget_purges();
 }
 
 void World::check_liveness() {
@@ -306,6 +309,7 @@ void World::check_liveness() {
       Version& version = oracle_.add_version(key, false);
       const Ref<Fill> fill = store_->begin_fill(oracle_.name(key), Notice{});
       version.begun_at = oracle_.next_event();
+      version.heads_begun_at.push_back(version.begun_at);
       version.length = 1000;
       FillHead head;
       head.key = oracle_.name(key);

@@ -115,7 +115,7 @@ void print(const Report& report, uint64_t seeds) {
   std::printf(
       "sim: %llu seeds, %llu steps, 0 violations; %llu lives, %llu crashes, %llu fills, %llu "
       "finds, %llu hits (%llu from disk), %llu purges, %llu refreshes, %llu found again as promised "
-      "(%llu shadowed by a torn one), "
+      "(%llu shadowed by a later one), "
       "%llu segments reclaimed, %llu MB compared; device: %llu reads, %llu writes, %llu flushes, "
       "%llu MB written, %llu errors, %llu silent faults; %llu switches\n",
       number(seeds), number(report.steps), number(report.lives), number(report.crashes),

@@ -1,8 +1,10 @@
 // Versions, purges and the judgement over answers. See oracle.h.
 #include "sim/oracle.h"
 
+#include <algorithm>
 #include <cstring>
 
+#include "base/endian.h"
 #include "layout/head.h"
 #include "sim/failure.h"
 
@@ -33,7 +35,8 @@ struct Words {
 
 Oracle::Oracle(uint32_t key_count) {
   for (uint32_t i = 0; i < key_count; i++) {
-    keys_.push_back(Key{"http://sim/" + std::to_string(i % 7) + "/object-" + std::to_string(i)});
+    names_.push_back(prefix_name(prefix_of(i)) + "object-" + std::to_string(i));
+    keys_.emplace_back();
   }
 }
 
@@ -82,6 +85,9 @@ std::vector<uint8_t> Oracle::head_of(const Version& version, uint32_t head) cons
   view.response_ms = version.number;
   view.date_s = head;
   view.body_length = version.finished ? version.length : kUnknownLength;
+  uint8_t tag[8];
+  store_le<uint64_t>(MutableBytes(tag), 0, tag_value(tag_of(version)));
+  view.tags = tag;
   view.etag = bytes_of(etag);
   view.fields = bytes_of(fields);
   std::vector<uint8_t> out(encoded_head_size(view));
@@ -89,23 +95,75 @@ std::vector<uint8_t> Oracle::head_of(const Version& version, uint32_t head) cons
   return out;
 }
 
-uint64_t Oracle::call_purge(uint32_t key) {
-  keys_[key].called_at = next_event();
-  return keys_[key].called_at;
-}
-
 const Version* Oracle::version_of(uint64_t incarnation) const {
   const auto found = by_incarnation_.find(incarnation);
   return found == by_incarnation_.end() ? nullptr : &versions_[found->second - 1];
 }
 
-void Oracle::acknowledge_purge(uint32_t key, uint64_t called_at) {
-  Floor& floor = keys_[key].floor;
-  if (called_at > floor.dead_before) floor.dead_before = called_at;
+std::string Oracle::prefix_name(uint32_t prefix) {
+  return "http://sim/" + std::to_string(prefix) + "/";
 }
 
-void Oracle::forget_purges() {
-  for (Key& key : keys_) key.floor = Floor();
+Oracle::Bounds& Oracle::bounds_of(const PurgeTarget& target) {
+  if (target.kind == PurgeKind::key) return keys_[target.number];
+  if (target.kind == PurgeKind::prefix) return prefixes_[target.number];
+  if (target.kind == PurgeKind::tag) return tags_[target.number];
+  return everything_;
+}
+
+uint64_t Oracle::call_purge(const PurgeTarget& target) {
+  return bounds_of(target).of(target.soft).called = next_event();
+}
+
+void Oracle::purge_holds(const PurgeTarget& target, uint64_t called_at) {
+  uint64_t& holds = bounds_of(target).of(target.soft).holds;
+  holds = std::max(holds, called_at);
+}
+
+void Oracle::purge_is_durable(const PurgeTarget& target, uint64_t called_at) {
+  Bound& bound = bounds_of(target).of(target.soft);
+  bound.durable = std::max(bound.durable, called_at);
+  bound.holds = std::max(bound.holds, called_at);
+}
+
+void Oracle::begin_life() {
+  const auto fall_back = [](Bounds& bounds) {
+    bounds.hard.holds = bounds.hard.durable;
+    bounds.soft.holds = bounds.soft.durable;
+  };
+  for (Bounds& bounds : keys_) fall_back(bounds);
+  for (Bounds& bounds : prefixes_) fall_back(bounds);
+  for (Bounds& bounds : tags_) fall_back(bounds);
+  fall_back(everything_);
+}
+
+Floor Oracle::floor_of(uint32_t key) const {
+  Floor floor;
+  for (const Bounds* bounds : {&keys_[key], &prefixes_[prefix_of(key)], &everything_}) {
+    floor.hard = std::max(floor.hard, bounds->hard.holds);
+    floor.soft = std::max(floor.soft, bounds->soft.holds);
+  }
+  for (uint32_t tag = 0; tag < kTags; tag++) {
+    floor.hard_by_tag[tag] = tags_[tag].hard.holds;
+    floor.soft_by_tag[tag] = tags_[tag].soft.holds;
+  }
+  return floor;
+}
+
+bool Oracle::may_be_gone(uint32_t key, const Version& version) const {
+  uint64_t called = tags_[tag_of(version)].hard.called;
+  for (const Bounds* bounds : {&keys_[key], &prefixes_[prefix_of(key)], &everything_}) {
+    called = std::max(called, bounds->hard.called);
+  }
+  return version.begun_at < called;
+}
+
+bool Oracle::is_dead(const Version& version, uint32_t head, const Floor& floor) {
+  return version.heads_begun_at[head] < std::max(floor.hard, floor.hard_by_tag[tag_of(version)]);
+}
+
+bool Oracle::is_stale(const Version& version, uint32_t head, const Floor& floor) {
+  return version.heads_begun_at[head] < std::max(floor.soft, floor.soft_by_tag[tag_of(version)]);
 }
 
 void Oracle::check_bytes(const Version& version, ByteOffset offset, Bytes bytes) const {
@@ -138,7 +196,7 @@ void Oracle::check_bytes(const Version& version, ByteOffset offset, Bytes bytes)
 }
 
 const Version& Oracle::check_record(const MemoryRecord& record, uint32_t key,
-                                    const Floor& floor) const {
+                                    const Floor& floor, uint32_t* head_number) const {
   const RecordHeader& header = record.header;
   const auto found = by_incarnation_.find(header.incarnation);
   if (record.key != name(key)) fail("asked for %s, got %s", name(key).c_str(), record.key.c_str());
@@ -153,10 +211,6 @@ const Version& Oracle::check_record(const MemoryRecord& record, uint32_t key,
   if (!version.finished) {
     fail("%s: version %llu was never finished", name(key).c_str(), number(version.number));
   }
-  if (version.begun_at < floor.dead_before) {
-    fail("%s: version %llu, begun at event %llu, was purged by a call at %llu", name(key).c_str(),
-         number(version.number), number(version.begun_at), number(floor.dead_before));
-  }
   if (header.object_length != version.length) {
     fail("%s: version %llu of %llu bytes says it has %llu", name(key).c_str(),
          number(version.number), number(version.length), number(header.object_length));
@@ -164,7 +218,16 @@ const Version& Oracle::check_record(const MemoryRecord& record, uint32_t key,
   const Result<HeadView> head = decode_head(record.head_bytes());
   if (!head.ok()) fail("%s: a head that does not decode", name(key).c_str());
   const uint64_t which = head.value().date_s;
-  if (which >= version.heads) fail("%s: head %llu was never given", name(key).c_str(), number(which));
+  if (which >= version.heads_begun_at.size()) {
+    fail("%s: head %llu was never given", name(key).c_str(), number(which));
+  }
+  if (head_number != nullptr) *head_number = static_cast<uint32_t>(which);
+  if (is_dead(version, static_cast<uint32_t>(which), floor)) {
+    fail("%s: version %llu was purged: head %llu of event %llu, purges of it called at %llu, of its tag "
+         "at %llu", name(key).c_str(), number(version.number), number(which),
+         number(version.heads_begun_at[which]), number(floor.hard),
+         number(floor.hard_by_tag[tag_of(version)]));
+  }
   const std::vector<uint8_t> expected = head_of(version, static_cast<uint32_t>(which));
   const Bytes actual = record.head_bytes();
   if (actual.size() != expected.size() ||

@@ -1,10 +1,11 @@
 // What the simulation knows to be true: every version that was ever given to the store, what was purged and
 // when that was acknowledged, and so which answers are right. It decides; it does not ask the engine.
 //
-// Time is counted in events. A version is gone for a look-up when its fill was begun before a purge was
-// called that was acknowledged before the look-up.
+// Time is counted in events. A purge holds in its own life from its return on, and for ever once it was
+// acknowledged. Who was born (fill or 304) before it was called is gone for look-ups that begin later.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <string>
 #include <unordered_map>
@@ -12,6 +13,7 @@
 
 #include "base/units.h"
 #include "engine/memory-record.h"
+#include "layout/purge-journal.h"
 #include "sim/random.h"
 
 namespace millrace::sim {
@@ -21,24 +23,36 @@ struct Version {
   uint32_t key = 0;          // stored under
   uint64_t incarnation = 0;  // 0 until the fill has begun
   uint64_t begun_at = 0;     // event
+  std::vector<uint64_t> heads_begun_at;  // of each head: the fill's, those of 304s
   ByteCount length = 0;      // once it is finished
-  uint32_t heads = 1;        // how many heads it was given: the response's and those of 304s
   bool finished = false;     // finish() was called: it may be found
   bool compressible = false;
   bool after_close = false;  // begun when the store was closed: known to memory alone
 };
 
-// What a look-up may find, as of its start.
+inline constexpr uint32_t kPrefixes = 7;
+inline constexpr uint32_t kTags = 5;
+
+struct PurgeTarget {
+  PurgeKind kind = PurgeKind::key;
+  uint32_t number = 0;  // of the key, prefix or tag
+  bool soft = false;
+};
+
+// What a look-up may find, as of its start: nothing that was begun before these.
 struct Floor {
-  uint64_t dead_before = 0;
+  uint64_t hard = 0;
+  uint64_t soft = 0;  // found, but stale
+  std::array<uint64_t, kTags> hard_by_tag{};
+  std::array<uint64_t, kTags> soft_by_tag{};
 };
 
 class Oracle {
  public:
   explicit Oracle(uint32_t key_count);
 
-  uint32_t key_count() const { return static_cast<uint32_t>(keys_.size()); }
-  const std::string& name(uint32_t key) const { return keys_[key].name; }
+  uint32_t key_count() const { return static_cast<uint32_t>(names_.size()); }
+  const std::string& name(uint32_t key) const { return names_[key]; }
   uint64_t next_event() { return ++event_; }
 
   Version& add_version(uint32_t key, bool compressible);
@@ -50,32 +64,54 @@ class Oracle {
   static void generate(const Version& version, ByteOffset offset, MutableBytes out);
   std::vector<uint8_t> head_of(const Version& version, uint32_t head) const;
 
-  // A purge is called; the version may be gone from now on. Returns the event.
-  uint64_t call_purge(uint32_t key);
-  bool may_be_gone(uint32_t key, const Version& version) const {
-    return version.begun_at < keys_[key].called_at;
+  static uint32_t prefix_of(uint32_t key) { return key % kPrefixes; }
+  static std::string prefix_name(uint32_t prefix);
+  static uint32_t tag_of(const Version& version) {
+    return static_cast<uint32_t>(version.number % kTags);
   }
-  // The purge that was called at `called_at` is acknowledged.
-  void acknowledge_purge(uint32_t key, uint64_t called_at);
-  // Tombstones are not durable when a purge is acknowledged: a crash may undo it (decision 0002).
-  void forget_purges();
-  Floor floor_of(uint32_t key) const { return keys_[key].floor; }
+  static uint64_t tag_value(uint32_t tag) { return mix(tag + 1000); }
+
+  // A purge is called; what it names may be gone from now on. Returns the event.
+  uint64_t call_purge(const PurgeTarget& target);
+  // It returned: it holds in this life.
+  void purge_holds(const PurgeTarget& target, uint64_t called_at);
+  // It was acknowledged: it holds in every life.
+  void purge_is_durable(const PurgeTarget& target, uint64_t called_at);
+  // Purges that were not acknowledged may be undone from here on.
+  void begin_life();
+  Floor floor_of(uint32_t key) const;
+  bool may_be_gone(uint32_t key, const Version& version) const;
+  static bool is_dead(const Version& version, uint32_t head, const Floor& floor);
+  static bool is_stale(const Version& version, uint32_t head, const Floor& floor);
 
   // Fails unless these are bytes of the version at this offset.
   void check_bytes(const Version& version, ByteOffset offset, Bytes bytes) const;
-  // Fails unless the record is a version of this key that may be found; returns which.
-  const Version& check_record(const MemoryRecord& record, uint32_t key, const Floor& floor) const;
+  // Fails unless the record is a version of this key that may be found; returns which, and which head.
+  const Version& check_record(const MemoryRecord& record, uint32_t key, const Floor& floor,
+                              uint32_t* head = nullptr) const;
 
   const Version* version_of(uint64_t incarnation) const;
   uint64_t compared_bytes() const { return compared_bytes_; }
 
  private:
-  struct Key {
-    std::string name;
-    Floor floor{};
-    uint64_t called_at = 0;  // the last purge
+  // When the last purge of one thing was called: at all, that returned in this life, that was acknowledged.
+  struct Bound {
+    uint64_t called = 0;
+    uint64_t holds = 0;
+    uint64_t durable = 0;
   };
-  std::vector<Key> keys_;
+  struct Bounds {
+    Bound hard;
+    Bound soft;
+    Bound& of(bool is_soft) { return is_soft ? soft : hard; }
+  };
+  Bounds& bounds_of(const PurgeTarget& target);
+
+  std::vector<std::string> names_;
+  std::vector<Bounds> keys_;
+  std::array<Bounds, kPrefixes> prefixes_{};
+  std::array<Bounds, kTags> tags_{};
+  Bounds everything_{};
   std::deque<Version> versions_;  // versions stay where they are
   std::unordered_map<uint64_t, uint64_t> by_incarnation_;
   uint64_t event_ = 0;

@@ -1,5 +1,6 @@
 // Steps of look-ups, reads, 304s and purges. See world.h.
 #include <algorithm>
+#include <memory>
 
 #include "sim/failure.h"
 #include "sim/world.h"
@@ -81,7 +82,12 @@ void World::find_and_read() {
   Floor floor;
   const Ref<MemoryRecord> record = find(key, &floor);
   if (!record) return;
-  const Version& version = oracle_.check_record(*record, key, floor);
+  uint32_t head = 0;
+  const Version& version = oracle_.check_record(*record, key, floor, &head);
+  if (Oracle::is_stale(version, head, floor) && store_->verdict(*record) == PurgeVerdict::keep) {
+    fail("version %llu was purged softly and passes for fresh",
+         static_cast<unsigned long long>(version.number));
+  }
   trace("hit: version %llu of %s", static_cast<unsigned long long>(version.number),
         oracle_.name(key).c_str());
   if (record->header.kind == RecordKind::single) {
@@ -108,25 +114,73 @@ void World::refresh() {
   Floor floor;
   const Ref<MemoryRecord> record = find(key, &floor);
   if (!record) return;
+  uint32_t old_head = 0;
   Version& version =
-      oracle_.version(oracle_.check_record(*record, key, floor).number);
-  // Some time passes while the origin answers.
+      oracle_.version(oracle_.check_record(*record, key, floor, &old_head).number);
+  // A revalidation is a fill until its 304 comes.
+  const Ref<Fill> asking = store_->begin_fill(oracle_.name(key), Notice{});
+  const auto head = static_cast<uint32_t>(version.heads_begun_at.size());
+  version.heads_begun_at.push_back(oracle_.next_event());
   if (random_.one_in(2)) sleep_us(random_.below(2000));
-  const uint32_t head = version.heads++;
-  const Status status = store_->refresh(record, oracle_.head_of(version, head));
+  const Floor now = oracle_.floor_of(key);
+  const Status status = store_->refresh(record, oracle_.head_of(version, head), asking->birth());
+  asking->fail();
   report_.refreshes++;
   trace("304 for version %llu: %s", static_cast<unsigned long long>(version.number),
         status.ok() ? "refreshed" : status.message());
+  if (status.ok() && Oracle::is_dead(version, old_head, now)) {
+    fail("a 304 brought back version %llu, which had been purged",
+         static_cast<unsigned long long>(version.number));
+  }
+}
+
+namespace {
+struct PurgeCall {
+  Oracle* oracle;
+  const bool* has_crashed;
+  PurgeTarget target;
+  uint64_t called_at;
+  bool unsafe_method;
+};
+}  // namespace
+
+void World::purged(void* context, Status status, uint32_t volume) {
+  static_cast<void>(volume);
+  const std::unique_ptr<PurgeCall> call(static_cast<PurgeCall*>(context));
+  // What a dead machine says reaches nobody; a purge by an unsafe method may hold in memory alone.
+  if (!status.ok() || *call->has_crashed || call->unsafe_method) return;
+  call->oracle->purge_is_durable(call->target, call->called_at);
 }
 
 void World::purge() {
-  const uint32_t key = some_key();
-  const uint64_t called_at = oracle_.call_purge(key);
-  trace("purge of %s", oracle_.name(key).c_str());
-  store_->purge_key(oracle_.name(key));
+  PurgeTarget target;
+  PurgeRequest request;
+  const uint64_t kind = random_.below(40);
+  if (kind == 0) {
+    target.kind = PurgeKind::all;
+  } else if (kind < 4) {
+    target.kind = PurgeKind::prefix;
+    target.number = static_cast<uint32_t>(random_.below(kPrefixes));
+    request.text = Oracle::prefix_name(target.number);
+  } else if (kind < 8) {
+    target.kind = PurgeKind::tag;
+    target.number = static_cast<uint32_t>(random_.below(kTags));
+    request.tag = Oracle::tag_value(target.number);
+  } else {
+    target.number = some_key();
+    request.text = oracle_.name(target.number);
+  }
+  target.soft = random_.one_in(4);
+  request.kind = target.kind;
+  request.soft = target.soft;
+  request.unsafe_method = target.kind == PurgeKind::key && !target.soft && random_.one_in(4);
+  const Ref<Store> store = store_;
+  const uint64_t called_at = oracle_.call_purge(target);
+  store->purge(request, &World::purged,
+               new PurgeCall{&oracle_, &has_crashed_, target, called_at, request.unsafe_method});
+  trace("purge of kind %u, %s", static_cast<uint32_t>(target.kind), request.text.c_str());
   report_.purges++;
-  // An answer that a dead machine gives reaches nobody.
-  if (!has_crashed_) oracle_.acknowledge_purge(key, called_at);
+  oracle_.purge_holds(target, called_at);
 }
 
 void World::check_held(size_t number) {

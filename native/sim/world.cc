@@ -58,7 +58,8 @@ void World::make_plan() {
   life_steps_ = lives[random_.below(3)];
   memory_limit_ = random_.between(48, 128) * kChunkSize;
   l1_budget_ = random_.below(memory_limit_ / 2);
-  refreshes_ = random_.one_in(2);
+  const uint64_t purges[] = {0, 0, 5, 40};
+  purge_percent_ = purges[random_.below(4)];
   compresses_ = random_.one_in(2);
   poisons_ = random_.one_in(3);
   const uint32_t delays[] = {20, 300, 3000};
@@ -103,6 +104,7 @@ Report World::run() {
     while (!has_crashed_ && report_.steps < life_ends_at_) wait_in(main_, kNever);
     end_life();
   }
+  ending_ = true;
   open();
   finish_quietly();
   report_.switches = switches();
@@ -141,8 +143,8 @@ void World::step(Client& client) {
   if (choice < 44) return advance_fill(client);
   if (choice < 58) return poll_follower();
   if (choice < 86) return find_and_read();
-  if (choice < 89) return refreshes_ ? refresh() : find_and_read();
-  if (choice < 91) return refreshes_ ? find_and_read() : purge();
+  if (choice < 89) return refresh();
+  if (choice < 91 || random_.below(100) < purge_percent_) return purge();
   if (choice < 96) return evict_some();
   if (!held_.empty()) check_held(random_.below(held_.size()));
 }

@@ -35,7 +35,7 @@ struct Report {
   uint64_t purges = 0;
   uint64_t refreshes = 0;
   uint64_t recovered_checks = 0;  // records that had to be found after a restart, and were
-  uint64_t shadowed = 0;          // missed because a later record of the key was torn
+  uint64_t shadowed = 0;          // missed because a later record of the key is torn or purged
   uint64_t reclaimed = 0;
   uint64_t switches = 0;
   FaultCounts device{};
@@ -127,6 +127,7 @@ class World {
   void find_and_read();
   void refresh();
   void purge();
+  static void purged(void* call, Status status, uint32_t volume);
   void check_held(size_t number);
 
   // lives.cc
@@ -139,7 +140,7 @@ class World {
   void expect_records();
   bool is_whole(ByteOffset address, KeyHash hash, RecordHeader* header);
   bool find_whole(const KeyHash& hash, bool wants_chunk, RecordHeader* header);
-  bool is_shadowed(const KeyHash& hash, uint64_t incarnation);
+  bool is_shadowed(uint32_t key, const KeyHash& hash, uint64_t incarnation);
   void check_expectations();
   void check_liveness();
 
@@ -161,8 +162,8 @@ class World {
   ByteCount l1_budget_ = 0;
   bool poisons_ = false;
   bool compresses_ = false;
-  // 304s, else purges: a 304 that comes after a purge and a newer version undoes both today.
-  bool refreshes_ = false;
+  uint64_t purge_percent_ = 0;  // of a part of the steps, for journals that fill up
+  bool ending_ = false;         // the last start: nothing goes wrong any more
 
   // Of the life.
   Ref<Store> store_;

@@ -3,8 +3,9 @@
 
 import { randomInt } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
+import { summaryOf } from '../support/kill-counts.js';
 import { attachLoop } from '../support/loop-device.js';
-import { killLoop, summaryOf } from './kill-loop.js';
+import { killLoop } from './kill-loop.js';
 
 const mib = 1024 * 1024;
 const rounds = 12;

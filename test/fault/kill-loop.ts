@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { configFile, startCommand } from '../support/command.js';
-import { type KillCounts, KillRounds, makeObjects } from '../support/kill-rounds.js';
+import { type KillCounts, summaryOf } from '../support/kill-counts.js';
+import { KillRounds, makeObjects } from '../support/kill-rounds.js';
 import { randomOf, startVersionedOrigin } from '../support/versioned-objects.js';
 
 const size = 256 * 1024 * 1024;
@@ -95,18 +96,6 @@ export function killLoop({ rounds, seed, device, say }: KillLoopOptions): Promis
     }
     return { ...lives.counts, mistakes };
   });
-}
-
-export function summaryOf(counts: KillCounts): string {
-  return [
-    `${counts.rounds} rounds, ${counts.answers} answers: ${counts.bytesWrong} wrong`,
-    `purges ${counts.purgesAcknowledged} acknowledged, ${counts.purgesUndone} undone, ` +
-      `${counts.purgesCutShort} cut short`,
-    `unsafe methods ${counts.unsafeAcknowledged}, undone by a kill ${counts.unsafeUndone}`,
-    `kills in mid-fill ${counts.fillsCutShort}`,
-    `flushed objects found ${counts.flushedFound} of ${counts.flushedAsked}`,
-    `flushed records found ${counts.recordsRecovered} of ${counts.recordsFlushed}`,
-  ].join('; ');
 }
 
 async function main(): Promise<void> {

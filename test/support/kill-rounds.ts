@@ -3,6 +3,7 @@
 // true lies in this process, which is not killed. The kill loop (test/fault/kill-loop.ts) counts rounds.
 
 import { type Cleanup, type Running, startCommand } from './command.js';
+import { noCounts } from './kill-counts.js';
 import { type Seen, VerifyingClient } from './verifying-client.js';
 import {
   below,
@@ -18,41 +19,6 @@ const askedAgain = 16;
 const looksMax = 4000;
 /** Requests under way at a time. */
 const concurrency = 6;
-
-export interface KillCounts {
-  rounds: number;
-  answers: number;
-  bytesWrong: number;
-  purgesAcknowledged: number;
-  purgesCutShort: number;
-  purgesUndone: number;
-  fillsCutShort: number;
-  unsafeAcknowledged: number;
-  unsafeUndone: number;
-  flushedAsked: number;
-  flushedFound: number;
-  /** What lay behind the flushed position, and what came back; of lives without a purge or a reclaim. */
-  recordsFlushed: number;
-  recordsRecovered: number;
-}
-
-export function noCounts(): KillCounts {
-  return {
-    rounds: 0,
-    answers: 0,
-    bytesWrong: 0,
-    purgesAcknowledged: 0,
-    purgesCutShort: 0,
-    purgesUndone: 0,
-    fillsCutShort: 0,
-    unsafeAcknowledged: 0,
-    unsafeUndone: 0,
-    flushedAsked: 0,
-    flushedFound: 0,
-    recordsFlushed: 0,
-    recordsRecovered: 0,
-  };
-}
 
 export interface KillOptions {
   readonly random: Random;
@@ -106,6 +72,9 @@ export class KillRounds {
   #begunBefore = 0;
   /** Of this life, or of the last one until the next has been compared with it. */
   #isPurging = false;
+  /** By object: purges and unsafe methods that were begun, and those that are under way. */
+  readonly #purgesBegun = new Map<number, number>();
+  readonly #purgesOpen = new Map<number, number>();
   #eventsLeft = Number.POSITIVE_INFINITY;
   #kill = () => {};
 
@@ -188,10 +157,14 @@ export class KillRounds {
   async #get({ client }: Life, id: number, onlyCached = false): Promise<Seen> {
     const { floor } = this.#options.objects.known(id);
     const segment = this.#segment;
+    const isAlone = (this.#purgesOpen.get(id) ?? 0) === 0;
+    const purges = this.#purgesBegun.get(id);
     const seen = await client.get(id, onlyCached);
     this.#judge(id, seen, floor);
     const { version, isWhole } = seen;
-    if (isWhole && seen.isStored) this.#offered.set(id, { version, segment });
+    // A fill that was begun before a purge is not kept, though its origin answered after it.
+    const isKept = seen.isStored && isAlone && this.#purgesBegun.get(id) === purges;
+    if (isWhole && isKept) this.#offered.set(id, { version, segment });
     return seen;
   }
 
@@ -301,9 +274,9 @@ export class KillRounds {
     const [what, covers] = kinds[kind]!;
     const ids = Array.from({ length: objects.count }, (_, other) => other).filter(covers);
     objects.change(ids);
+    this.#beginPurge(ids);
     const versions = ids.map((other) => objects.known(other).version);
     const isDurable = await client.purge({ ...what, soft: random() < 0.2 });
-    // One that was not acknowledged may or may not have happened.
     this.#expectNoMore(ids);
     if (isDurable) objects.purged(ids, versions);
     if (isDurable) this.counts.purgesAcknowledged += 1;
@@ -311,6 +284,7 @@ export class KillRounds {
   }
 
   async #remove({ client }: Life, id: number): Promise<void> {
+    this.#beginPurge([id]);
     const version = await client.remove(id);
     this.#expectNoMore([id]);
     if (version === null) return;
@@ -319,8 +293,17 @@ export class KillRounds {
     this.#unsafe.set(id, version);
   }
 
+  #beginPurge(ids: readonly number[]): void {
+    for (const id of ids) {
+      this.#purgesBegun.set(id, (this.#purgesBegun.get(id) ?? 0) + 1);
+      this.#purgesOpen.set(id, (this.#purgesOpen.get(id) ?? 0) + 1);
+    }
+  }
+
+  /** The purge is over, whether it happened or not. */
   #expectNoMore(ids: readonly number[]): void {
     for (const id of ids) {
+      this.#purgesOpen.set(id, (this.#purgesOpen.get(id) ?? 0) - 1);
       this.#offered.delete(id);
       this.#flushed.delete(id);
     }

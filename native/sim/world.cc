@@ -56,7 +56,7 @@ void World::make_plan() {
   size_mix_ = static_cast<uint32_t>(random_.below(3));
   const uint64_t lives[] = {300, 3000, 20000};
   life_steps_ = lives[random_.below(3)];
-  memory_limit_ = random_.between(48, 128) * kChunkSize;
+  memory_limit_ = random_.between(72, 160) * kChunkSize;
   l1_budget_ = random_.below(memory_limit_ / 2);
   const uint64_t purges[] = {0, 0, 5, 40};
   purge_percent_ = purges[random_.below(4)];

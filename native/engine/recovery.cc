@@ -87,6 +87,12 @@ Status write_superblock(Device& device, const Superblock& superblock) {
     } else {
       last = status;
     }
+    // Half of the copies lie on the disk before the others are touched: a power failure may tear every page
+    // that was not flushed.
+    if (copy + 1 == kSuperblockCopies / 2) {
+      const Status flushed = device.flush();
+      if (!flushed.ok()) return flushed;
+    }
   }
   if (written < 2) return last;
   return device.flush();

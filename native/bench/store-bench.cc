@@ -150,7 +150,8 @@ void bench_single(const Options& options, const Ref<Store>& store) {
 void bench_lookup(const Options& options, const Ref<Store>& store) {
   const double time = ns_per_call(options, 256, [&](uint64_t i) {
     Ref<MemoryRecord> record;
-    const Found found = store->find(sample_key(i % 1000), 0, &record, nullptr, nullptr);
+    const std::string key = sample_key(i % 1000);
+    const Found found = store->find(store->place_of(key), key, 0, &record, nullptr, nullptr);
     MR_ASSERT(found == Found::hit);
     keep(record);
   });

@@ -1,0 +1,165 @@
+// The mutator as a program: `npm run mutate [-- --only NAME --jobs N]`. Inverts each decision in ts/http, one
+// at a time, in a copy of the compiled checkout, and runs the tests that judge it there. What no test
+// notices is printed, and is an error unless survivors.ts explains it.
+
+import { spawn } from 'node:child_process';
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { SourceMap } from 'node:module';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { repositoryRoot } from '../support/root.js';
+import { apply, type Mutant, mutantsOf } from './mutants.js';
+import { explanations } from './survivors.js';
+
+/** The quick ones first; the next are asked only about what the earlier ones did not notice. */
+const stages: readonly (readonly string[])[] = [
+  [
+    'build/test/unit/http/*.test.js',
+    'build/test/unit/vectors/*.test.js',
+    'build/test/model/*.test.js',
+  ],
+  ['build/test/conformance/*.test.js'],
+];
+const limitMs = 180_000;
+
+interface Survivor {
+  /** Path of the TypeScript source and its line. */
+  readonly place: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+const root = repositoryRoot();
+const sources = join(root, 'build', 'ts', 'http');
+
+/** A checkout of its own, so that two mutants never meet. Installed packages are found above it. */
+function makeCopy(number: number): string {
+  const copy = join(root, 'build', 'mutation', String(number));
+  rmSync(copy, { recursive: true, force: true });
+  mkdirSync(join(copy, 'build'), { recursive: true });
+  for (const name of ['ts', 'test']) {
+    cpSync(join(root, 'build', name), join(copy, 'build', name), { recursive: true });
+  }
+  cpSync(join(root, 'package.json'), join(copy, 'package.json'));
+  symlinkSync(join(root, 'build', 'Release'), join(copy, 'build', 'Release'));
+  for (const name of ['test', 'docs', 'prebuilds']) symlinkSync(join(root, name), join(copy, name));
+  return copy;
+}
+
+/** Whether every test of these files passes. One that does not end counts as a failure. */
+function passes(copy: string, patterns: readonly string[]): Promise<boolean> {
+  const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs');
+  const args = [ava, '--fail-fast', '--timeout=60s', ...patterns];
+  return new Promise((resolve, reject) => {
+    const limits = { timeout: limitMs, killSignal: 'SIGKILL' } as const;
+    const child = spawn(process.execPath, args, { cwd: copy, stdio: 'ignore', ...limits });
+    child.once('error', reject);
+    child.once('close', (code) => resolve(code === 0));
+  });
+}
+
+/** Files of a stage that exist: ava refuses a pattern that matches nothing. */
+function existing(patterns: readonly string[]): string[] {
+  return patterns.filter((pattern) => {
+    const directory = join(root, pattern.slice(0, pattern.lastIndexOf('/')));
+    try {
+      return readdirSync(directory).some((name) => name.endsWith('.test.js'));
+    } catch {
+      return false;
+    }
+  });
+}
+
+function placeOf(name: string, mutant: Mutant): string {
+  const map = new SourceMap(JSON.parse(readFileSync(join(sources, `${name}.js.map`), 'utf8')));
+  const entry = map.findEntry(mutant.line - 1, mutant.column);
+  return `ts/http/${name}.ts:${'originalLine' in entry ? entry.originalLine + 1 : '?'}`;
+}
+
+const oneLine = (text: string): string => text.replace(/\s+/g, ' ');
+
+interface Work {
+  readonly name: string;
+  readonly source: string;
+  readonly mutant: Mutant;
+}
+
+async function judge(copy: string, { name, source, mutant }: Work): Promise<Survivor | null> {
+  const file = join(copy, 'build', 'ts', 'http', `${name}.js`);
+  writeFileSync(file, apply(source, mutant));
+  try {
+    for (const patterns of stages) {
+      const files = existing(patterns);
+      if (files.length > 0 && !(await passes(copy, files))) return null;
+    }
+  } finally {
+    writeFileSync(file, source);
+  }
+  const before = oneLine(source.slice(mutant.start, mutant.end));
+  return { place: placeOf(name, mutant), before, after: oneLine(mutant.replacement) };
+}
+
+function workOf(only: readonly string[]): Work[] {
+  const names = readdirSync(sources)
+    .filter((name) => name.endsWith('.js'))
+    .map((name) => name.slice(0, -'.js'.length))
+    .filter((name) => only.length === 0 || only.includes(name));
+  return names.flatMap((name) => {
+    const source = readFileSync(join(sources, `${name}.js`), 'utf8');
+    return mutantsOf(source).map((mutant) => ({ name, source, mutant }));
+  });
+}
+
+/** Prints each survivor; true when all of them are explained. */
+async function mutate(only: readonly string[], jobs: number): Promise<boolean> {
+  const work = workOf(only);
+  const copies = Array.from({ length: jobs }, (_, number) => makeCopy(number));
+  if (!(await passes(copies[0]!, stages.flatMap(existing)))) {
+    throw new Error('the tests fail before anything was inverted');
+  }
+  let next = 0;
+  let unexplained = 0;
+  let explained = 0;
+  const run = async (copy: string): Promise<void> => {
+    for (let at = next++; at < work.length; at = next++) {
+      const survivor = await judge(copy, work[at]!);
+      if (at % 50 === 49) process.stdout.write(`${at + 1} of ${work.length}\n`);
+      if (survivor === null) continue;
+      const { place, before, after } = survivor;
+      const file = place.slice(0, place.lastIndexOf(':'));
+      const known = explanations.find(
+        (row) => row.file === file && row.before === before && row.after === after,
+      );
+      if (known === undefined) unexplained += 1;
+      else explained += 1;
+      process.stdout.write(`${place}: ${before}  ->  ${after}${known ? `  (${known.why})` : ''}\n`);
+    }
+  };
+  await Promise.all(copies.map(run));
+  process.stdout.write(
+    `${work.length} mutants, ${work.length - explained - unexplained} noticed, ` +
+      `${explained} explained, ${unexplained} unexplained\n`,
+  );
+  return unexplained === 0;
+}
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', multiple: true, default: [] },
+    jobs: { type: 'string', default: String(cpus().length) },
+  },
+});
+try {
+  if (!(await mutate(values.only, Number(values.jobs)))) process.exitCode = 1;
+} finally {
+  rmSync(join(root, 'build', 'mutation'), { recursive: true, force: true });
+}

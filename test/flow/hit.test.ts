@@ -6,6 +6,7 @@ import test from 'ava';
 import { bodyBytes } from '../support/bytes.js';
 import { openRaw, send } from '../support/client.js';
 import { withProxy } from '../support/harness.js';
+import { resetSocket } from '../support/reset.js';
 import { always, type Script } from '../support/scripted-origin.js';
 import { until } from '../support/until.js';
 
@@ -111,7 +112,7 @@ test('hit: clients that share no whole number of bytes of memory all read from t
     t.true(quick.body.equals(bodyBytes(length, length)));
     t.is(scene.counters().rangeResumes, 0);
     t.is(scene.origin.requests.length, 1);
-    for (const client of slow) client.socket.resetAndDestroy();
+    for (const client of slow) resetSocket(client.socket);
   });
 });
 

@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { bodyBytes } from '../support/bytes.js';
 import { openRaw, type RawClient } from '../support/client.js';
 import { type Scene, withProxy } from '../support/harness.js';
+import { resetSocket } from '../support/reset.js';
 import type { Script } from '../support/scripted-origin.js';
 import { until } from '../support/until.js';
 
@@ -153,7 +154,7 @@ test('prefetch: a client that leaves takes what was read for it along', async (t
   await withCold(t, [target], {}, async (scene) => {
     const client = await stalledClient(scene, target);
     await until('chunks wait', () => numbers(scene).prefetchHeldBytes! > 0);
-    client.socket.resetAndDestroy();
+    resetSocket(client.socket);
     await until('they are given up', () => numbers(scene).prefetchHeldBytes === 0);
     await scene.settled();
     await until('the reads have ended', () => {
@@ -224,7 +225,7 @@ test('prefetch: many slow clients share one bound, and others read on', async (t
     t.true(quick.body.equals(bodyBytes(24 * mib, 6)));
     look();
     t.true(held > 0 && held <= heldMax, `${held} bytes held`);
-    for (const client of clients) client.socket.resetAndDestroy();
+    for (const client of clients) resetSocket(client.socket);
   });
 });
 
@@ -264,6 +265,6 @@ test('zero copy: copies that many slow clients leave waiting have a bound', asyn
     await until('what does not fit is lent', () => numbers(scene).openLeases! > 0);
     const quick = await scene.get(target);
     t.true(quick.body.equals(bodyBytes(24 * mib, 10)));
-    for (const client of clients) client.socket.resetAndDestroy();
+    for (const client of clients) resetSocket(client.socket);
   });
 });

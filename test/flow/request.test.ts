@@ -4,6 +4,7 @@
 import test from 'ava';
 import { openRaw, sendRaw } from '../support/client.js';
 import { withProxy } from '../support/harness.js';
+import { resetSocket } from '../support/reset.js';
 import { always, type Script } from '../support/scripted-origin.js';
 
 const good = always({ fields: ['Cache-Control', 'max-age=600'], body: 'good' });
@@ -191,7 +192,7 @@ test('request: a client that leaves before it has asked disturbs nobody', async 
     for (const text of ['', 'GET', `GET /a HTTP/1.1\r\n${host}`]) {
       const client = await openRaw(scene.address);
       client.write(text);
-      client.socket.resetAndDestroy();
+      resetSocket(client.socket);
       await client.ended();
     }
     t.is((await scene.get('/good')).body.toString(), 'good');

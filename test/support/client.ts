@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
+import { resetSocket } from './reset.js';
 
 export interface RequestOptions {
   readonly method?: string;
@@ -113,7 +114,7 @@ function openResponse(message: IncomingMessage): OpenResponse {
       }),
     pause: () => void message.pause(),
     resume: () => void message.resume(),
-    leave: () => message.socket.resetAndDestroy(),
+    leave: () => resetSocket(message.socket),
     async whole() {
       await ended;
       return { ...head, body: Buffer.concat(parts), isComplete: message.complete };

@@ -6,6 +6,7 @@ import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { ExecutionContext } from 'ava';
+import { resetSocket } from './reset.js';
 
 export interface OriginRequest {
   readonly method: string;
@@ -75,11 +76,11 @@ export async function startOrigin(t: ExecutionContext, script: Script): Promise<
     void converse(socket, (request, reply) => {
       requests.push(request);
       return origin.script(request, reply);
-    }).catch(() => socket.resetAndDestroy());
+    }).catch(() => resetSocket(socket));
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const stop = async () => {
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of sockets) resetSocket(socket);
     if (!server.listening) return;
     server.close();
     await once(server, 'close');
@@ -212,7 +213,7 @@ function replyOn(socket: Socket): Reply {
     },
     lastChunk: () => raw('0\r\n\r\n'),
     close: () => socket.end(),
-    reset: () => socket.resetAndDestroy(),
+    reset: () => resetSocket(socket),
     closed,
   };
 }

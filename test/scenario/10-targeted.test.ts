@@ -1,0 +1,134 @@
+// Section 10 of the clauses: CDN-Cache-Control, and what Cache-Status tells.
+
+import { gate } from '../support/until.js';
+import { answer, hangUp, notModified, scenario } from './language/scenario.js';
+
+const cdn = (value: string) => `CDN-Cache-Control: ${value}`;
+
+scenario('10.1a the targeted field governs alone', async (s) => {
+  await s.isReused([cdn('max-age=60'), 'Cache-Control: no-store']);
+  await s.isReused([cdn('max-age=60'), 'Cache-Control: private, no-cache, max-age=0']);
+  await s.isReused([cdn('max-age=60'), `Expires: ${s.clock.date(-60)}`, 'Pragma: no-cache']);
+  const long = ['Cache-Control: max-age=60', `Expires: ${s.clock.date(60)}`];
+  for (const value of ['no-store', 'private', 'no-cache', 'max-age=0']) {
+    await s.isNotReused([cdn(value), ...long]);
+  }
+});
+
+scenario('10.1b its lifetime is the one that counts', async ({ origin, client, clock }) => {
+  const lines = [cdn('max-age=10'), 'Cache-Control: max-age=60', 'ETag: "a"'];
+  origin.plays(answer(lines, 'one'), notModified(lines));
+  await client.get('/a').gives({ body: 'one' });
+  clock.advance(9);
+  await client.get('/a').gives({ cache: 'HIT' });
+  clock.advance(1);
+  await client.get('/a').gives({ cache: 'REVALIDATED' });
+});
+
+scenario('10.1c an empty targeted field counts as absent', async (s) => {
+  await s.isReused([cdn(''), 'Cache-Control: max-age=60']);
+  await s.isNotReused([cdn(''), 'Cache-Control: no-store']);
+});
+
+scenario('10.2a a field that cannot be parsed is ignored wholly', async (s) => {
+  const bad = [
+    'max-age=60, &',
+    'max-age = 60',
+    'Max-Age=60',
+    'max-age=',
+    '"max-age=60"',
+    'no-store;',
+  ];
+  for (const value of bad) {
+    await s.isNotReused([cdn(value), 'Cache-Control: no-store']);
+    await s.isReused([cdn(value), 'Cache-Control: max-age=60']);
+  }
+});
+
+scenario('10.2b parameters are ignored, and of equal keys the last wins', async (s) => {
+  await s.isReused([cdn('max-age=60;a=b;c'), 'Cache-Control: no-store']);
+  await s.isReused([cdn('max-age=0, max-age=60'), 'Cache-Control: no-store']);
+  await s.isNotReused([cdn('max-age=60, max-age=0'), 'Cache-Control: max-age=60']);
+});
+
+scenario('10.2c only integers are lifetimes, large ones too', async (s) => {
+  for (const value of ['max-age="60"', 'max-age=60.0', 'max-age=?1', 'max-age=:NjA=:']) {
+    await s.isNotReused([cdn(value), 'Cache-Control: max-age=60']);
+  }
+  await s.isReused([cdn('max-age=999999999999999'), 'Cache-Control: no-store']);
+});
+
+scenario('10.3a Age beyond the targeted lifetime is stale', async (s) => {
+  await s.isNotReused([cdn('max-age=60'), 'Age: 60', 'Cache-Control: max-age=600']);
+  await s.isReused([cdn('max-age=60'), 'Age: 59', 'Cache-Control: max-age=10']);
+});
+
+scenario('10.3b directives mean the same as in Cache-Control', async (s) => {
+  s.origin.plays(answer([cdn('s-maxage=60, max-age=1'), 'ETag: "a"'], 'one'), hangUp, hangUp);
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(59);
+  await s.client.get('/a').gives({ body: 'one', cache: 'HIT' });
+  s.clock.advance(1);
+  await s.client.get('/a').gives({ status: 502 });
+});
+
+scenario('10.4 the targeted field goes on to others, nothing is rewritten', async (s) => {
+  const fields = { 'CDN-Cache-Control': 'max-age=60', 'Cache-Control': 'max-age=5', Age: '3' };
+  s.origin.plays(answer([cdn('max-age=60'), 'Cache-Control: max-age=5', 'Age: 3'], 'one'));
+  await s.client.get('/a').gives({ fields });
+  await s.client.get('/a').gives({ fields, cache: 'HIT' });
+});
+
+const ours = (value: string | RegExp) => ({ fields: { 'Cache-Status': value } });
+
+scenario('10.5a Cache-Status tells hit and the lifetime that is left', async (s) => {
+  s.origin.plays(answer(['Cache-Control: max-age=60', 'ETag: "a"'], 'one'));
+  await s.client.get('/a').gives(ours('millrace; fwd=uri-miss; stored'));
+  s.clock.advance(10);
+  await s.client.get('/a').gives(ours('millrace; hit; ttl=50; detail=memory'));
+});
+
+scenario('10.5b Cache-Status tells why it was forwarded', async ({ origin, client, clock }) => {
+  const lines = ['Cache-Control: max-age=60', 'Vary: X-A', 'ETag: "a"'];
+  origin.plays(answer(lines, 'one'), answer(lines, 'two'), notModified(lines), answer(lines, 'x'));
+  await client.get('/a', 'X-A: 1').gives(ours('millrace; fwd=uri-miss; stored'));
+  await client.get('/a', 'X-A: 2').gives(ours('millrace; fwd=vary-miss; stored'));
+  clock.advance(61);
+  await client.get('/a', 'X-A: 1').gives(ours('millrace; fwd=stale; fwd-status=304'));
+  const asked = client.get('/a', 'X-A: 1', 'Cache-Control: no-cache');
+  await asked.gives(ours('millrace; fwd=request; stored'));
+  origin.plays(answer('', 'posted'));
+  const post = client.send({ method: 'POST', target: '/a' });
+  await post.gives(ours(/^millrace; fwd=method\b/));
+});
+
+scenario('10.5c Cache-Status of a stale answer has a negative ttl', async (s) => {
+  s.origin.plays(answer(['Cache-Control: max-age=60', 'ETag: "a"'], 'one'), hangUp, hangUp);
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(70);
+  await s.client.get('/a').gives(ours(/^millrace; hit; ttl=-10; detail=\S+$/));
+});
+
+scenario('10.5d Cache-Status is put behind what caches before us said', async (s) => {
+  s.origin.plays(answer(['Cache-Control: max-age=60', 'Cache-Status: up; hit; ttl=3'], 'one'));
+  await s.client.get('/a').gives(ours('up; hit; ttl=3, millrace; fwd=uri-miss; stored'));
+  await s.client.get('/a').gives(ours(/^up; hit; ttl=3, millrace; hit; ttl=60; detail=\S+$/));
+});
+
+scenario('10.5e Cache-Status of a shared fetch says collapsed', async (s) => {
+  const goOn = gate();
+  s.origin.plays(async (line, request) => {
+    await goOn.opened;
+    await answer('Cache-Control: max-age=60', 'one')(line, request);
+  });
+  const asking = [s.client.get('/a'), s.client.get('/a')];
+  const { until } = await import('../support/until.js');
+  await until('two exchanges', () => s.proxy.counters().exchangesOpen === 2);
+  goOn.open();
+  const [first, second] = await Promise.all(asking);
+  const values = [first, second].map(
+    (got) => `${got!.fields[got!.fields.indexOf('Cache-Status') + 1]}`,
+  );
+  const wanted = ['millrace; fwd=uri-miss; stored', 'millrace; fwd=uri-miss; stored; collapsed'];
+  if (values.sort().join('|') !== wanted.join('|')) throw new Error(`Cache-Status: ${values}`);
+});

@@ -1,0 +1,184 @@
+// Section 7 of the clauses: stale responses and repeated requests.
+
+import { gate } from '../support/until.js';
+import { answer, bytes, hangUp, head, notModified, scenario } from './language/scenario.js';
+
+const tagged = ['Cache-Control: max-age=60', 'ETag: "v1"'];
+const asked = (more: string) => [`Cache-Control: max-age=60, ${more}`, 'ETag: "v1"'];
+
+scenario('7.1a nothing stale where the response forbids it, origin gone', async (s) => {
+  const kinds = ['must-revalidate', 'proxy-revalidate', 's-maxage=60', 'no-cache'];
+  for (const [at, kind] of kinds.entries()) {
+    s.origin.plays(answer(asked(`${kind}, stale-if-error=600`), 'one'), hangUp, hangUp);
+    await s.client.get(`/${at}`).gives({ body: 'one' });
+    s.clock.advance(61);
+    await s.client.get(`/${at}`).gives({ status: 502 });
+  }
+});
+
+scenario("7.1b nothing stale where it forbids it, but the origin's own error", async (s) => {
+  const kinds = ['must-revalidate', 'proxy-revalidate', 's-maxage=60', 'no-cache'];
+  for (const [at, kind] of kinds.entries()) {
+    s.origin.plays(answer(asked(`${kind}, stale-if-error=600`), 'one'), answer('', 'down', 503));
+    await s.client.get(`/${at}`).gives({ body: 'one' });
+    s.clock.advance(61);
+    await s.client.get(`/${at}`).gives({ status: 503, body: 'down' });
+  }
+});
+
+scenario('7.1c nothing stale while it is validated where it forbids it', async (s) => {
+  s.origin.plays(answer(asked('must-revalidate, stale-while-revalidate=60'), 'one'));
+  s.origin.plays(notModified(tagged));
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(61);
+  await s.client.get('/a').gives({ body: 'one', cache: 'REVALIDATED' });
+});
+
+scenario('7.2 without permission what is stale is validated first', async (s) => {
+  s.origin.plays(answer(tagged, 'one'), answer(tagged, 'two'));
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(60);
+  await s.client.get('/a').gives({ body: 'two', cache: 'EXPIRED' });
+});
+
+scenario('7.3a an origin that is gone is stood in for, within a bound', async (s) => {
+  s.origin.plays(answer(tagged, 'one'), hangUp, hangUp, bytes(''), bytes(''), hangUp, hangUp);
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(61);
+  await s.client.get('/a').gives({ body: 'one', cache: 'STALE', age: 61 });
+  await s.client.get('/a').gives({ body: 'one', cache: 'STALE' });
+  s.clock.advance(86_400);
+  await s.client.get('/a').gives({ status: 502 });
+});
+
+scenario('7.3b an origin that refuses connections is stood in for', async (s) => {
+  s.origin.plays(answer(tagged, 'one'));
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(61);
+  await s.proxy.origin.stop();
+  await s.client.get('/a').gives({ body: 'one', cache: 'STALE' });
+  await s.client.get('/b').gives({ status: 502 });
+});
+
+const impatient = { config: () => ({ timeouts: { head: '150ms' } }) };
+
+scenario('7.3c an origin that says nothing in time is stood in for', impatient, async (s) => {
+  const silent = gate();
+  s.origin.plays(
+    answer(tagged, 'one'),
+    () => silent.opened,
+    () => silent.opened,
+  );
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(61);
+  await s.client.get('/a').gives({ body: 'one', cache: 'STALE' });
+  await s.client.get('/b').gives({ status: 504 });
+  silent.open();
+});
+
+scenario('7.3d a received 5xx is no disconnection', async ({ origin, client, clock }) => {
+  for (const status of [500, 502, 503, 504]) {
+    origin.plays(answer(tagged, 'one'), answer('', 'down', status));
+    await client.get(`/${status}`).gives({ body: 'one' });
+    clock.advance(61);
+    await client.get(`/${status}`).gives({ status, body: 'down' });
+  }
+});
+
+scenario('7.4a stale-while-revalidate: the answer at once, one question behind it', async (s) => {
+  const lines = asked('stale-while-revalidate=30');
+  const answered = gate();
+  s.origin.plays(answer(lines, 'one'), async (line, request) => {
+    await answered.opened;
+    await answer(lines, 'two')(line, request);
+  });
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(61);
+  for (let at = 0; at < 5; at += 1) {
+    await s.client.get('/a').gives({ body: 'one', cache: 'STALE', age: 61 });
+  }
+  answered.open();
+  await s.settled();
+  await s.client.get('/a').gives({ body: 'two', cache: 'HIT' });
+});
+
+scenario('7.4b after the window it is validated in line', async ({ origin, client, clock }) => {
+  const lines = asked('stale-while-revalidate=30');
+  origin.plays(answer(lines, 'one'), answer(lines, 'two'));
+  await client.get('/a').gives({ body: 'one' });
+  clock.advance(90);
+  await client.get('/a').gives({ body: 'two', cache: 'EXPIRED' });
+});
+
+scenario('7.4c an answer behind it that forbids reuse counts for the next', async (s) => {
+  s.origin.plays(answer(asked('stale-while-revalidate=30'), 'one'));
+  s.origin.plays(notModified('Cache-Control: no-store'), answer('', 'two'));
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(61);
+  await s.client.get('/a').gives({ body: 'one', cache: 'STALE' });
+  await s.client.get('/a').gives({ body: 'two', cache: 'MISS' });
+});
+
+scenario('7.5a stale-if-error hides errors within its window', async (s) => {
+  const lines = asked('stale-if-error=30');
+  for (const status of [500, 502, 503, 504]) {
+    s.origin.plays(answer(lines, 'one'), answer('', 'down', status), answer('', 'down', status));
+    await s.client.get(`/${status}`).gives({ body: 'one' });
+    s.clock.advance(89);
+    await s.client.get(`/${status}`).gives({ body: 'one', cache: 'STALE', age: 89 });
+    s.clock.advance(1);
+    await s.client.get(`/${status}`).gives({ status, body: 'down' });
+  }
+});
+
+scenario('7.5b stale-if-error hides no other status', async ({ origin, client, clock }) => {
+  for (const status of [404, 403, 501]) {
+    origin.plays(answer(asked('stale-if-error=30'), 'one'), answer('', 'no', status));
+    await client.get(`/${status}`).gives({ body: 'one' });
+    clock.advance(61);
+    await client.get(`/${status}`).gives({ status, body: 'no' });
+  }
+});
+
+scenario('7.5c stale-if-error of an origin that is gone', async ({ origin, client, clock }) => {
+  const lines = asked('stale-if-error=200000');
+  origin.plays(answer(lines, 'one'), hangUp, hangUp);
+  await client.get('/a').gives({ body: 'one' });
+  // Beyond the bound that holds where nothing is said.
+  clock.advance(100_000);
+  await client.get('/a').gives({ body: 'one', cache: 'STALE' });
+});
+
+scenario('7.6 Age of a stale answer is true, and Warning is left alone', async (s) => {
+  s.origin.plays(answer([...tagged, 'Warning: 299 - "hello"'], 'one'), hangUp, hangUp);
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(100);
+  const fields = { Warning: '299 - "hello"' };
+  await s.client.get('/a').gives({ body: 'one', cache: 'STALE', age: 100, fields });
+});
+
+scenario('7.6b no Warning is made up', async ({ origin, client, clock }) => {
+  origin.plays(answer(tagged, 'one'), hangUp, hangUp);
+  await client.get('/a').gives({ body: 'one' });
+  clock.advance(100);
+  await client.get('/a').gives({ cache: 'STALE', fields: { Warning: null } });
+});
+
+scenario('7.7a what is not idempotent is never sent twice', async ({ origin, client }) => {
+  origin.plays(hangUp);
+  await client.send({ method: 'POST', target: '/a', body: 'x' }).gives({ status: 502 });
+  origin.wasAsked(1);
+});
+
+scenario('7.7b a GET whose connection died unanswered is sent once more', async (s) => {
+  s.origin.plays(hangUp, answer('', 'one'));
+  await s.client.get('/a').gives({ body: 'one' });
+  s.origin.plays(hangUp, hangUp);
+  await s.client.get('/b').gives({ status: 502 });
+});
+
+scenario('7.7c what was begun to be answered is not repeated', async ({ origin, client }) => {
+  origin.plays(bytes(`${head(['Content-Length: 10', 'Cache-Control: max-age=60'])}half`, 'reset'));
+  await client.get('/a').gives({ body: 'half', isCut: true });
+  origin.wasAsked(1);
+});

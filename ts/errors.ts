@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'UPSTREAM_TRUNCATED'
   | 'UPSTREAM_PROTOCOL'
   | 'UPSTREAM_VALIDATOR_CHANGED'
+  | 'UPSTREAM_BACK_OFF'
   | 'CLIENT_ABORTED'
   | 'CLIENT_BAD_REQUEST'
   | 'CLIENT_LOOP'
@@ -72,9 +73,18 @@ export class StoreError extends MillraceError {
   }
 }
 
+export interface UpstreamErrorDetails extends ErrorDetails {
+  /** When the origin may be asked again. */
+  readonly retryAfterS?: number;
+}
+
 export class UpstreamError extends MillraceError {
-  constructor(code: ErrorCode, message: string, details?: ErrorDetails) {
+  /** Seconds; null where nothing is known. */
+  readonly retryAfterS: number | null;
+
+  constructor(code: ErrorCode, message: string, details: UpstreamErrorDetails = {}) {
     super('upstream', code, message, details);
+    this.retryAfterS = details.retryAfterS ?? null;
   }
 }
 

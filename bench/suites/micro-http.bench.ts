@@ -5,7 +5,7 @@ import { parseCacheControl, requestDirectives } from '../../ts/http/cache-contro
 import { cacheStatus, xCache } from '../../ts/http/cache-status.js';
 import { hasOriginPrecondition, notModified } from '../../ts/http/conditional.js';
 import { fieldValue } from '../../ts/http/fields.js';
-import { freshnessOf, judgeResponse } from '../../ts/http/freshness.js';
+import { type CachePolicy, freshnessOf, judgeResponse } from '../../ts/http/freshness.js';
 import { withoutHopByHop } from '../../ts/http/hop-by-hop.js';
 import { formatHttpDate, parseHttpDate } from '../../ts/http/http-date.js';
 import { chooseRange } from '../../ts/http/range.js';
@@ -79,11 +79,16 @@ function responseCases(): MicroCase[] {
   const request = { method: 'GET', fields: requestFields };
   const response = { status: 200, fields: responseFields };
   const times = { sentMs: receivedMs - 20, receivedMs };
-  const policy = {
+  const policy: CachePolicy = {
     defaultTtlMs: null,
     overrideOrigin: false,
     targetedFields: ['CDN-Cache-Control'],
     heuristicFraction: 0.1,
+    staleWhileRevalidateMs: 0,
+    staleIfErrorMs: 0,
+    ignoreRequestDirectives: false,
+    setCookie: 'store',
+    authorization: 'standard',
     heuristicMaxMs: 86_400_000,
   };
   return [

@@ -84,10 +84,15 @@ Result<Authority> parse_authority(std::string_view text, std::string_view scheme
   return authority;
 }
 
+bool names(std::string_view pattern, std::string_view name) {
+  if (pattern.empty() || pattern.back() != '*') return name == pattern;
+  return name.substr(0, pattern.size() - 1) == pattern.substr(0, pattern.size() - 1);
+}
+
 bool selects(const KeyRules& rules, std::string_view pair) {
   const std::string_view name = pair.substr(0, pair.find('='));
-  const bool listed =
-      std::find(rules.query_names.begin(), rules.query_names.end(), name) != rules.query_names.end();
+  const bool listed = std::any_of(rules.query_names.begin(), rules.query_names.end(),
+                                  [name](std::string_view pattern) { return names(pattern, name); });
   return listed == (rules.query == KeyRules::Query::only);
 }
 

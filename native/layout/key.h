@@ -21,7 +21,7 @@ namespace millrace {
 struct KeyRules {
   enum class Query : uint8_t { keep, drop, only, without };
   Query query = Query::keep;
-  std::vector<std::string> query_names;  // for only / without: compared byte for byte, undecoded
+  std::vector<std::string> query_names;  // for only / without: byte for byte, undecoded; "utm_*": a prefix
   bool sort_query = false;               // stable sort by raw "name=value" text
   std::string host;                      // not empty: replaces host and port (mirrors share one entry)
 };

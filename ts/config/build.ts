@@ -5,20 +5,22 @@
 import { Buffer } from 'node:buffer';
 import { basename } from 'node:path';
 import { defaultUpstream } from './rules.js';
-import type {
-  Config,
-  PurgeConfig,
-  RouteConfig,
-  ServedAddress,
-  Settings,
-  UpstreamConfig,
+import {
+  type Config,
+  type PurgeConfig,
+  plainRoute,
+  type RouteCacheConfig,
+  type RouteConfig,
+  type ServedAddress,
+  type Settings,
+  type UpstreamConfig,
 } from './schema.js';
 
 const isServed = (address: Settings['listen'][number]): address is ServedAddress =>
   address.kind !== 'https';
 
 function buildRoute(route: Settings['routes'][number]): RouteConfig {
-  const { match, cache } = route;
+  const { match } = route;
   return {
     match: {
       host: match.host ?? null,
@@ -26,29 +28,38 @@ function buildRoute(route: Settings['routes'][number]): RouteConfig {
       methods: match.method ?? null,
     },
     upstream: route.upstream ?? defaultUpstream,
-    cache: {
-      pass: cache.pass,
-      ttlMs: new Map(Object.entries(cache.ttl).map(([status, ttl]) => [Number(status), ttl])),
-      overrideOrigin: cache.override_origin,
-      key: {
-        query: cache.key.query,
-        sortQuery: cache.key.sort_query,
-        host: cache.key.host ?? null,
-      },
-    },
+    cache: buildCache(route.cache),
   };
 }
 
-const catchAll: RouteConfig = {
-  match: { host: null, path: null, methods: null },
-  upstream: defaultUpstream,
-  cache: {
-    pass: false,
-    ttlMs: new Map(),
-    overrideOrigin: false,
-    key: { query: { kind: 'keep' }, sortQuery: false, host: null },
-  },
-};
+function buildCache(cache: Settings['routes'][number]['cache']): RouteCacheConfig {
+  const { key, heuristic, stale } = cache;
+  const lowerCase = (names: readonly string[]) => names.map((name) => name.toLowerCase());
+  return {
+    pass: cache.pass,
+    ttlMs: new Map(Object.entries(cache.ttl).map(([status, ttl]) => [Number(status), ttl])),
+    overrideOrigin: cache.override_origin,
+    key: {
+      query: key.query,
+      sortQuery: key.sort_query,
+      host: key.host ?? null,
+      fields: lowerCase(key.fields),
+    },
+    heuristic: { fraction: heuristic.fraction, maxMs: heuristic.max },
+    stale: {
+      maxMs: stale.max,
+      whileRevalidateMs: stale.while_revalidate,
+      ifErrorMs: stale.if_error,
+      on429: stale.on_429,
+    },
+    ignoreRequestDirectives: cache.ignore_request_directives,
+    setCookie: cache.set_cookie,
+    authorization: cache.authorization,
+    targetedFields: cache.targeted_fields,
+    consumedFields: cache.consume_targeted ? lowerCase(cache.targeted_fields) : [],
+    exposeKey: cache.expose_key,
+  };
+}
 
 function buildPurge(purge: Settings['purge']): PurgeConfig {
   return {
@@ -98,7 +109,7 @@ export function buildConfig(settings: Settings): Config {
   const routes = settings.routes.map(buildRoute);
   if (address !== undefined) {
     upstreams.set(defaultUpstream, { origin: address });
-    routes.push(catchAll);
+    routes.push(buildRoute(plainRoute));
   }
   return {
     upstreams,

@@ -18,7 +18,6 @@ export const laterKeys: readonly LaterKey[] = [
   { key: 'upstreams.NAME.origins[1..]' },
   { key: 'upstreams.NAME.tls' },
   { key: 'upstreams.NAME.health' },
-  { key: 'routes[].cache.stale' },
   { key: 'routes[].rewrite' },
   { key: 'routes[].headers' },
   { key: 'routes[].limit_rate' },

@@ -10,7 +10,9 @@ import {
   adminAddress,
   checked,
   duration,
+  fieldName,
   flag,
+  fraction,
   hostPattern,
   keyHost,
   type ListenAddress,
@@ -92,8 +94,11 @@ function readQueryRule(value: unknown): QueryRule | null {
   const [kind, names] = Object.entries(value)[0]!;
   if (kind !== 'only' && kind !== 'without') return null;
   const isNames = Array.isArray(names) && names.length > 0;
-  // The key compares raw bytes: a name that holds a delimiter could never match.
-  if (!isNames || !names.every((name) => typeof name === 'string' && /^[^&=#\s]+$/.test(name))) {
+  // The key compares raw bytes: a name that holds a delimiter could never match. A star ends a prefix.
+  if (
+    !isNames ||
+    !names.every((name) => typeof name === 'string' && /^[^&=#\s*]+\*?$/.test(name))
+  ) {
     return null;
   }
   return { kind, names };
@@ -114,8 +119,24 @@ const routeCache = section({
     query: queryRule.prefault('keep'),
     sort_query: flag().prefault(false),
     host: keyHost().optional(),
+    fields: z.array(fieldName()).prefault([]),
   }).prefault({}),
-  stale: laterSection().optional(),
+  heuristic: section({
+    fraction: fraction().prefault(0.1),
+    max: duration(0, lifetimeMaxMs).prefault('1d'),
+  }).prefault({}),
+  stale: section({
+    max: duration(0, lifetimeMaxMs).prefault('1d'),
+    while_revalidate: duration(0, lifetimeMaxMs).prefault('0s'),
+    if_error: duration(0, lifetimeMaxMs).prefault('0s'),
+    on_429: flag().prefault(false),
+  }).prefault({}),
+  ignore_request_directives: flag().prefault(false),
+  set_cookie: oneOf('store', 'refuse', 'strip').prefault('store'),
+  authorization: oneOf('standard', 'refuse', 'share').prefault('standard'),
+  targeted_fields: z.array(fieldName()).prefault(['CDN-Cache-Control']),
+  consume_targeted: flag().prefault(false),
+  expose_key: flag().prefault(false),
 });
 
 const route = section({
@@ -130,6 +151,9 @@ const route = section({
   headers: laterSection().optional(),
   limit_rate: size(1, unlimited, mib).optional(),
 });
+
+/** What a route is that says nothing: everything, by HTTP's own rules. */
+export const plainRoute = route.parse({});
 
 export const configSchema = section({
   upstream_address: originUrl().optional(),
@@ -191,6 +215,18 @@ export interface KeyPolicy {
   readonly sortQuery: boolean;
   /** Replaces host and port in the key; null takes the request's. */
   readonly host: string | null;
+  /** Request fields that choose the variant whatever Vary says; lower case. */
+  readonly fields: readonly string[];
+}
+
+export interface StaleConfig {
+  /** Longest staleness that stands in for an origin that cannot be reached. */
+  readonly maxMs: number;
+  /** At least so long past the lifetime, whatever the origin grants; 0: as the origin says. */
+  readonly whileRevalidateMs: number;
+  readonly ifErrorMs: number;
+  /** A 429 counts as an error of the origin, and its Retry-After is kept. */
+  readonly on429: boolean;
 }
 
 export interface RouteCacheConfig {
@@ -200,6 +236,18 @@ export interface RouteCacheConfig {
   readonly ttlMs: ReadonlyMap<number, number>;
   readonly overrideOrigin: boolean;
   readonly key: KeyPolicy;
+  readonly heuristic: { readonly fraction: number; readonly maxMs: number };
+  readonly stale: StaleConfig;
+  /** Cache-Control and Pragma of requests have no say. */
+  readonly ignoreRequestDirectives: boolean;
+  readonly setCookie: 'store' | 'refuse' | 'strip';
+  readonly authorization: 'standard' | 'refuse' | 'share';
+  /** In order of preference. */
+  readonly targetedFields: readonly string[];
+  /** Lower case: those of targetedFields where they do not go on to clients. */
+  readonly consumedFields: readonly string[];
+  /** The key is told in Cache-Status. */
+  readonly exposeKey: boolean;
 }
 
 export interface RouteConfig {

@@ -56,6 +56,14 @@ export const wholeNumber = (minimum: number, maximum: number) =>
     return number >= minimum && number <= maximum ? number : null;
   });
 
+/** A part of a whole; as text too. */
+export const fraction = () =>
+  checked<number, number>('a number from 0 to 1', (value) => {
+    const isText = typeof value === 'string' && /^\d?\.?\d{1,9}$/.test(value);
+    const number = isText ? Number(value) : value;
+    return typeof number === 'number' && number >= 0 && number <= 1 ? number : null;
+  });
+
 /** Bytes. The two examples show both ways of writing a size that is allowed. */
 export function size(minimum: number, maximum: number, example: number) {
   const range =
@@ -185,6 +193,11 @@ export const keyHost = () =>
 export const pathPrefix = () =>
   checked<string, string>('a path prefix that begins with "/", without query or space', (value) =>
     typeof value === 'string' && /^\/[^\s?#]*$/.test(value) ? value : null,
+  );
+
+export const fieldName = () =>
+  checked<string, string>('the name of a header field, such as Accept-Language', (value) =>
+    typeof value === 'string' && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/.test(value) ? value : null,
   );
 
 export const methodName = () =>

@@ -58,6 +58,9 @@ export function parseCacheControl(value: string | undefined): Directives {
   return directivesOf(found);
 }
 
+/** Where clients have no say. */
+export const noDirectives: Directives = directivesOf(new Map());
+
 /** The directives of a request; without Cache-Control, `Pragma: no-cache` counts as one. */
 export function requestDirectives(fields: RawFields): Directives {
   const control = fieldValue(fields, 'cache-control');

@@ -26,6 +26,10 @@ export interface CacheHandling {
   readonly collapsed?: boolean;
   /** Seconds of lifetime left; negative when stale. */
   readonly ttlS?: number;
+  /** The stored response is served, stale, because the origin failed. */
+  readonly isStandIn?: boolean;
+  /** Only where the route tells it. */
+  readonly key?: string;
   readonly detail?: string;
 }
 
@@ -47,6 +51,7 @@ export function cacheStatus(upstream: string | undefined, member: CacheHandling)
   if (member.ttlS !== undefined && Number.isFinite(member.ttlS)) {
     parts.push(`ttl=${boundedInteger(member.ttlS)}`);
   }
+  if (member.key !== undefined) parts.push(`key=${quoted(member.key)}`);
   if (member.detail !== undefined) parts.push(`detail=${tokenOrString(member.detail)}`);
   const own = parts.join('; ');
   // Beside a list that cannot be read ours could not be read either.
@@ -55,6 +60,7 @@ export function cacheStatus(upstream: string | undefined, member: CacheHandling)
 
 /** The value of X-Cache. */
 export function xCache(member: CacheHandling): CacheWord {
+  if (member.isStandIn === true) return 'STALE';
   if (member.hit) return member.ttlS !== undefined && member.ttlS < 0 ? 'STALE' : 'HIT';
   switch (member.forward) {
     case undefined:
@@ -89,6 +95,10 @@ function boundedInteger(seconds: number): number {
 
 function tokenOrString(text: string): string {
   if (/^[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*$/.test(text)) return text;
+  return quoted(text);
+}
+
+function quoted(text: string): string {
   const printable = text.replace(/[^\x20-\x7e]/g, '?');
   return `"${printable.replace(/["\\]/g, '\\$&')}"`;
 }

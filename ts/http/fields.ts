@@ -74,6 +74,15 @@ export function withField(fields: RawFields, name: string, value: string): strin
   return result;
 }
 
+/** The fields without any line of that name, which is given in lower case. */
+export function withoutField(fields: RawFields, name: string): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (!isNamed(fields[i]!, name)) kept.push(fields[i]!, fields[i + 1]!);
+  }
+  return kept;
+}
+
 export function isToken(text: string): boolean {
   return tokenPattern.test(text);
 }

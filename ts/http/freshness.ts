@@ -22,16 +22,17 @@ import {
   type Lifetime,
   type Refusal,
   refusalOf,
+  type StoreRules,
   type Subject,
 } from './storable.js';
 
 export type { ResponseTimes } from './lifetime.js';
 export type { Refusal } from './storable.js';
 
-export interface CachePolicy {
+export interface CachePolicy extends StoreRules {
   /**
-   * The route's lifetime for this status; null: none. Counts where the origin gives no lifetime and
-   * the status may be cached without one, or for every status where `overrideOrigin` is set.
+   * The route's lifetime for this status; null: none. Counts where the origin gives no lifetime, and
+   * in any case where `overrideOrigin` is set.
    */
   readonly defaultTtlMs: number | null;
   /**
@@ -45,6 +46,9 @@ export interface CachePolicy {
    */
   readonly heuristicFraction: number;
   readonly heuristicMaxMs: number;
+  /** The route's windows past the lifetime; the origin's count where they are longer. */
+  readonly staleWhileRevalidateMs: number;
+  readonly staleIfErrorMs: number;
 }
 
 /** Times are Unix milliseconds, 0 where there is no such window. */
@@ -93,6 +97,7 @@ export function judgeResponse(
   const lastModifiedS = dateField(fields, 'last-modified', receivedMs);
   const etag = responseTag(fields);
   const subject: Subject = {
+    rules: policy,
     method: request.method,
     status: response.status,
     request: request.fields,
@@ -100,7 +105,8 @@ export function judgeResponse(
     directives,
     vary: varyMembers(fields),
     authorized: fieldLines(request.fields, 'authorization').length > 0,
-    hasSetCookie: fieldLines(fields, 'set-cookie').length > 0,
+    // What is stripped is as good as not there.
+    hasSetCookie: policy.setCookie !== 'strip' && fieldLines(fields, 'set-cookie').length > 0,
   };
   const expires = targeted === null ? fieldValue(fields, 'expires') : undefined;
   const explicitMs = explicitLifetimeMs(directives, expires, date.dateS, receivedMs);
@@ -113,7 +119,7 @@ export function judgeResponse(
   const lifetime = chooseLifetime(subject, explicitMs, heuristicMs, policy);
   const initialAgeMs = initialAgeOf(fields, date, times);
   const freshUntilMs = receivedMs + lifetime.ms - initialAgeMs;
-  const limits = staleLimits(subject, lifetime, freshUntilMs);
+  const limits = staleLimits(subject, lifetime, freshUntilMs, policy);
   const use = {
     canValidate: etag !== '' || lastModifiedS !== null,
     mustValidate: limits.noCache,
@@ -160,9 +166,9 @@ function chooseLifetime(
   });
   if (isOverridden) return known(defaultTtlMs, true, false);
   if (explicitMs !== null) return known(explicitMs, true, false);
+  if (defaultTtlMs !== null) return known(defaultTtlMs, true, false);
   const mayAssume = heuristicStatuses.has(subject.status) || subject.directives.allows('public');
   if (!mayAssume) return known(0, false, false);
-  if (defaultTtlMs !== null) return known(defaultTtlMs, true, false);
   return known(heuristicMs, true, true);
 }
 
@@ -171,7 +177,12 @@ type StaleLimits = Pick<
   'mustRevalidate' | 'noCache' | 'staleWhileRevalidateUntilMs' | 'staleIfErrorUntilMs'
 >;
 
-function staleLimits(subject: Subject, lifetime: Lifetime, freshUntilMs: number): StaleLimits {
+function staleLimits(
+  subject: Subject,
+  lifetime: Lifetime,
+  freshUntilMs: number,
+  policy: CachePolicy,
+): StaleLimits {
   const { directives } = subject;
   const isIgnored = lifetime.isOverridden;
   // A response to an authorized request may be stored because of these, so they hold in any case.
@@ -179,16 +190,17 @@ function staleLimits(subject: Subject, lifetime: Lifetime, freshUntilMs: number)
     (!isIgnored || subject.authorized) &&
     ['must-revalidate', 'proxy-revalidate', 's-maxage'].some((name) => directives.has(name));
   const noCache = !isIgnored && directives.has('no-cache');
-  const isForbidden = isIgnored || mustRevalidate || noCache;
-  const until = (name: string) => {
-    const seconds = isForbidden ? undefined : directives.seconds(name);
-    return typeof seconds === 'number' && seconds > 0 ? freshUntilMs + seconds * 1000 : 0;
+  const until = (name: string, routeMs: number) => {
+    if (mustRevalidate || noCache) return 0;
+    const seconds = isIgnored ? undefined : directives.seconds(name);
+    const windowMs = Math.max(routeMs, typeof seconds === 'number' ? seconds * 1000 : 0);
+    return windowMs > 0 ? freshUntilMs + windowMs : 0;
   };
   return {
     mustRevalidate,
     noCache,
-    staleWhileRevalidateUntilMs: until('stale-while-revalidate'),
-    staleIfErrorUntilMs: until('stale-if-error'),
+    staleWhileRevalidateUntilMs: until('stale-while-revalidate', policy.staleWhileRevalidateMs),
+    staleIfErrorUntilMs: until('stale-if-error', policy.staleIfErrorMs),
   };
 }
 
@@ -249,8 +261,9 @@ export function freshnessOf(head: ReusableHead, request: Directives | null, nowM
 /**
  * Whether a response may be served although the origin could not validate it. `disconnected`: no
  * answer came; allowed up to `maximumStaleMs` past the lifetime. `error`: the origin answered with
- * an error; allowed only where it said so with stale-if-error. A response that is still fresh was
- * not in need of the origin, so must-revalidate does not concern it.
+ * an error; allowed only where it, the route or the request said so with stale-if-error. A response
+ * that is still fresh was not in need of the origin, so must-revalidate does not concern it.
+ * `request` as in `freshnessOf`.
  */
 export function mayServeStale(
   head: {
@@ -259,6 +272,7 @@ export function mayServeStale(
     readonly freshUntilMs: number;
     readonly staleIfErrorUntilMs: number;
   },
+  request: Directives | null,
   nowMs: number,
   why: 'disconnected' | 'error',
   maximumStaleMs: number,
@@ -267,6 +281,8 @@ export function mayServeStale(
   if (nowMs < head.freshUntilMs) return true;
   if (head.mustRevalidate) return false;
   if (nowMs < head.staleIfErrorUntilMs) return true;
+  const asked = request?.seconds('stale-if-error');
+  if (typeof asked === 'number' && nowMs < head.freshUntilMs + asked * 1000) return true;
   return why === 'disconnected' && nowMs - head.freshUntilMs < maximumStaleMs;
 }
 

@@ -33,8 +33,25 @@ const understoodStatuses: ReadonlySet<number> = new Set([...heuristicStatuses, 3
 // key.
 const requestBoundStatuses: ReadonlySet<number> = new Set([304, 412, 416, 417]);
 
+/** What a route decides where HTTP leaves the choice. */
+export interface StoreRules {
+  /** Cache-Control of requests has no say, so its no-store neither. */
+  readonly ignoreRequestDirectives: boolean;
+  /**
+   * store: what sets cookies is stored where its origin meant it for all. refuse: never. strip: like
+   * anything else, without the field.
+   */
+  readonly setCookie: 'store' | 'refuse' | 'strip';
+  /**
+   * standard: answers to a request with Authorization are stored where the response permits it. refuse:
+   * never. share: like any other, for origins that let in everybody whom they let in at all.
+   */
+  readonly authorization: 'standard' | 'refuse' | 'share';
+}
+
 /** What the rules look at. */
 export interface Subject {
+  readonly rules: StoreRules;
   readonly method: string;
   readonly status: number;
   readonly request: RawFields;
@@ -72,7 +89,10 @@ export function refusalOf(subject: Subject): Refusal {
   if (hasBody(subject.request)) return 'request-body';
   if (status === 206) return 'partial';
   if (status < 200 || status > 599 || requestBoundStatuses.has(status)) return 'status';
-  if (requestDirectives(subject.request).has('no-store')) return 'request-no-store';
+  const { rules } = subject;
+  if (!rules.ignoreRequestDirectives && requestDirectives(subject.request).has('no-store')) {
+    return 'request-no-store';
+  }
   const mustUnderstand = directives.has('must-understand');
   if (mustUnderstand && !understoodStatuses.has(status)) return 'must-understand';
   if (directives.has('no-store') && !directives.allows('must-understand')) return 'no-store';
@@ -80,7 +100,7 @@ export function refusalOf(subject: Subject): Refusal {
   if (directives.has('private')) return 'private';
   if (subject.vary.includes('*')) return 'vary-star';
   if (!subject.vary.every(isToken)) return 'vary-invalid';
-  if (subject.authorized && !allowsAuthorized(directives)) return 'authorization';
+  if (subject.authorized && !allowsAuthorized(subject)) return 'authorization';
   return '';
 }
 
@@ -88,14 +108,16 @@ export function refusalOf(subject: Subject): Refusal {
 export function gainRefusal(subject: Subject, lifetime: Lifetime, use: LaterUse): Refusal {
   // A careless origin sets cookies on anything: only an origin that meant to be cached is believed.
   const isMeantForAll = lifetime.explicitMs > 0 || subject.directives.allows('public');
-  if (subject.hasSetCookie && (lifetime.isHeuristic || !isMeantForAll)) return 'set-cookie';
+  const isBelieved = subject.rules.setCookie !== 'refuse' && !lifetime.isHeuristic && isMeantForAll;
+  if (subject.hasSetCookie && !isBelieved) return 'set-cookie';
   if (!lifetime.isAllowed) return 'no-lifetime';
   if (use.canValidate) return '';
   if (use.mustValidate) return 'no-validator';
   return lifetime.ms > 0 || use.mayBeStale ? '' : 'no-lifetime';
 }
 
-function allowsAuthorized(directives: Directives): boolean {
+function allowsAuthorized({ rules, directives }: Subject): boolean {
+  if (rules.authorization !== 'standard') return rules.authorization === 'share';
   return (
     directives.allows('public') ||
     directives.allows('must-revalidate') ||

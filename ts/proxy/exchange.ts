@@ -47,7 +47,8 @@ export interface Exchange {
   readonly socket: Socket;
   readonly method: string;
   readonly fields: RawFields;
-  readonly directives: Directives;
+  /** The request's; none where the route ignores them. */
+  directives: Directives;
   /** From the clock, for durations. */
   readonly startedMs: number;
   /** Authority as requested: Host, or that of an absolute-form target. */

@@ -1,7 +1,8 @@
 // What a request would meet, in words: for `millrace check --url`. Uses the very table and rules that serve.
 
-import type { Config } from '../config/schema.js';
+import type { Config, RouteCacheConfig } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
+import { formatDuration } from '../units.js';
 import { compileRoutes } from './routes.js';
 
 /** The canonical key of a GET for this URL. Throws ConfigError where no route takes it. */
@@ -43,16 +44,55 @@ export function explainUrl(config: Config, method: string, url: string): string[
   }
   const { cache } = rule;
   const origin = config.upstreams.get(rule.upstream)?.origin.origin ?? '(none)';
-  const lifetimes = [...cache.ttlMs].map(([status, ms]) => `${status}: ${ms / 1000}s`).join(', ');
   return [
     `route:    ${number + 1} of ${routes.rules.length}`,
     `upstream: ${rule.upstream} (${origin})`,
     `key:      ${key}`,
     `cache:    ${cacheWord(config, method, cache.pass)}`,
-    `ttl:      ${lifetimes === '' ? "the origin's" : lifetimes}${
-      cache.overrideOrigin ? ', overriding the origin' : ''
-    }`,
+    `variant:  ${['Vary', ...cache.key.fields].join(', ')}`,
+    `ttl:      ${lifetimeText(config, cache)}`,
+    `stale:    ${staleText(cache)}`,
+    `stored:   ${storedText(cache)}`,
+    `client:   Cache-Control of requests is ${cache.ignoreRequestDirectives ? 'ignored' : 'honoured'}`,
   ];
+}
+
+function lifetimeText(config: Config, cache: RouteCacheConfig): string {
+  const named = [...cache.ttlMs].map(([status, ms]) => `${status}: ${ms / 1000}s`);
+  if (cache.overrideOrigin && !cache.ttlMs.has(200))
+    named.push(`200: ${config.cacheTtlMs / 1000}s`);
+  const { fraction, maxMs } = cache.heuristic;
+  const origin =
+    `the origin's, by ${[...cache.targetedFields, 'Cache-Control', 'Expires'].join(', ')}, ` +
+    `else ${fraction} of the time since Last-Modified, at most ${formatDuration(maxMs)}`;
+  if (named.length === 0) return origin;
+  if (cache.overrideOrigin) return `${named.join(', ')}, overriding the origin; else ${origin}`;
+  return `${origin}; where the origin gives none: ${named.join(', ')}`;
+}
+
+function staleText({ stale }: RouteCacheConfig): string {
+  const parts = [`${formatDuration(stale.maxMs)} while the origin cannot be reached`];
+  if (stale.whileRevalidateMs > 0) {
+    parts.push(`${formatDuration(stale.whileRevalidateMs)} while it is validated`);
+  }
+  if (stale.ifErrorMs > 0) parts.push(`${formatDuration(stale.ifErrorMs)} when the origin fails`);
+  if (stale.on429) parts.push('429 counts as a failure and its Retry-After is kept');
+  return parts.join(', ');
+}
+
+const cookieTexts = {
+  store: 'Set-Cookie: with an explicit lifetime or public',
+  refuse: 'Set-Cookie: never',
+  strip: 'Set-Cookie: without that field',
+};
+const authorizationTexts = {
+  standard: 'Authorization: where the response permits it',
+  refuse: 'Authorization: never',
+  share: 'Authorization: like anything else',
+};
+
+function storedText(cache: RouteCacheConfig): string {
+  return `${cookieTexts[cache.setCookie]}; ${authorizationTexts[cache.authorization]}`;
 }
 
 function cacheWord(config: Config, method: string, isPassed: boolean): string {

@@ -1,12 +1,10 @@
 // Step fail: the one place where an error becomes an answer: the stale response where it may stand in, else
 // a status with a sentence for the person who reads it. docs/reference/errors.md has the table.
 
-import { type ErrorCode, InternalError, MillraceError } from '../errors.js';
+import { type ErrorCode, InternalError, MillraceError, UpstreamError } from '../errors.js';
 import { cacheStatus, xCache } from '../http/cache-status.js';
-import { mayServeStale } from '../http/freshness.js';
 import type { Exchange, StepName } from './exchange.js';
-import { reusable } from './head.js';
-import { staleMaxMs } from './stale.js';
+import { isBoundToOrigin, mayStandIn } from './stale.js';
 import { answerFromStore } from './stored-answer.js';
 
 interface ErrorAnswer {
@@ -51,6 +49,11 @@ const answers: Partial<Record<ErrorCode, ErrorAnswer>> = {
   UPSTREAM_TRUNCATED: badGateway('http_response_incomplete'),
   UPSTREAM_PROTOCOL: badGateway('http_protocol_error'),
   UPSTREAM_VALIDATOR_CHANGED: badGateway('http_response_incomplete'),
+  UPSTREAM_BACK_OFF: {
+    status: 503,
+    reason: 'Service Unavailable',
+    proxyError: 'destination_unavailable',
+  },
 };
 
 export function fail(exchange: Exchange): StepName {
@@ -60,15 +63,25 @@ export function fail(exchange: Exchange): StepName {
     response.destroy();
     return 'finish';
   }
-  const isUpstream = error instanceof MillraceError && error.source === 'upstream';
+  const isUpstream = error instanceof UpstreamError;
   if (isUpstream && stored !== null && !exchange.hasFallenBack) {
     exchange.hasFallenBack = true;
-    const now = services.clock.now();
-    // What the origin sent instead (a 5xx) was judged in step fill; here it was not heard at all.
-    const why = exchange.handling.forwardStatus === undefined ? 'disconnected' : 'error';
-    if (mayServeStale(reusable(stored.head), now, why, staleMaxMs)) {
-      const ttlS = Math.floor((stored.head.freshUntilMs - now) / 1000);
-      exchange.handling = { hit: true, ttlS, detail: 'origin-failed' };
+    // What the origin sent instead (a 5xx) was judged in step fill; here it was not heard at all. One that
+    // wants to be left alone has said so by an error.
+    const isHeld = error.code === 'ERR_MILLRACE_UPSTREAM_BACK_OFF';
+    const isHeard = isHeld || exchange.handling.forwardStatus !== undefined;
+    const why = isHeard ? 'error' : 'disconnected';
+    if (mayStandIn(exchange, why)) {
+      const ttlS = Math.floor((stored.head.freshUntilMs - services.clock.now()) / 1000);
+      const { forward = 'stale', forwardStatus } = exchange.handling;
+      exchange.handling = {
+        hit: false,
+        forward,
+        ...(forwardStatus === undefined ? {} : { forwardStatus }),
+        ttlS,
+        isStandIn: true,
+        detail: 'origin-failed',
+      };
       exchange.answer = answerFromStore(exchange, stored, stored.head);
       return 'serve';
     }
@@ -79,9 +92,12 @@ export function fail(exchange: Exchange): StepName {
 
 function answerWithError(exchange: Exchange, error: Error): void {
   const code = codeOf(error);
-  const answer = answers[code] ?? internal;
+  const known = answers[code] ?? internal;
+  // What may not be used without its origin is a gateway's timeout, however the origin failed.
+  const isBound = error instanceof UpstreamError && isBoundToOrigin(exchange);
+  const answer = isBound ? { ...known, status: 504, reason: 'Gateway Timeout' } : known;
   // A person's sentence; a bug's details stay in the log.
-  const text = answer === internal ? 'millrace failed to answer this request' : error.message;
+  const text = known === internal ? 'millrace failed to answer this request' : error.message;
   const body = Buffer.from(`${answer.status} ${answer.reason}\n${text}\nERR_MILLRACE_${code}\n`);
   const { response, handling } = exchange;
   const fields = [
@@ -96,6 +112,9 @@ function answerWithError(exchange: Exchange, error: Error): void {
     'X-Cache',
     xCache(handling),
   ];
+  if (error instanceof UpstreamError && error.retryAfterS !== null) {
+    fields.push('Retry-After', `${error.retryAfterS}`);
+  }
   if (answer.status === 401) fields.push('WWW-Authenticate', 'Bearer realm="millrace purge"');
   if (answer.status === 405) fields.push('Allow', 'GET, HEAD');
   if (answer.proxyError !== '') {

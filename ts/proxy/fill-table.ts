@@ -32,10 +32,13 @@ export class FillTable {
     return null;
   }
 
-  /** Others may join it from now on, unless the key's answers were found not to be shareable. */
-  add(fill: RunningFill): void {
+  /**
+   * Others may join it from now on, unless its answer is known to be for one client alone, or the key's
+   * answers were found not to be shareable.
+   */
+  add(fill: RunningFill, isForOne: boolean): void {
     this.#all.add(fill);
-    if (this.isUnshareable(fill.key)) return;
+    if (isForOne || this.isUnshareable(fill.key)) return;
     this.list(fill);
   }
 

@@ -3,20 +3,17 @@
 // again alone.
 
 import { UpstreamError } from '../errors.js';
-import { mayServeStale } from '../http/freshness.js';
 import { withoutTags } from '../http/tags.js';
 import { fillBody, upstreamBody } from './body.js';
 import type { Exchange, StepName } from './exchange.js';
-import { reusable } from './head.js';
 import { bodyLengthOf, type FillOutcome, RunningFill } from './running-fill.js';
-import { staleMaxMs } from './stale.js';
+import { isOriginError, mayStandIn } from './stale.js';
 import { answerFromStore, resumeOf } from './stored-answer.js';
 
 /** How often an exchange looks for another fill to join before it asks for itself alone. */
 const joinsMax = 3;
 /** How often an exchange asks again because of purges: each time it takes a new one. */
 const purgesMax = 8;
-const errorStatuses = new Set([500, 502, 503, 504]);
 
 export function fill(exchange: Exchange): Promise<StepName> {
   return obtain(exchange);
@@ -128,12 +125,8 @@ function keepPrivate(
   leads: boolean,
 ): StepName | null {
   const { response } = outcome;
-  const { stored, services } = exchange;
-  const isStaleBetter =
-    stored !== null &&
-    errorStatuses.has(response.status) &&
-    mayServeStale(reusable(stored.head), services.clock.now(), 'error', staleMaxMs);
-  if (isStaleBetter) {
+  const { services } = exchange;
+  if (isOriginError(exchange, response.status) && mayStandIn(exchange, 'error')) {
     if (leads) response.body.abort();
     exchange.failure = new UpstreamError(
       'UPSTREAM_RESET',

@@ -1,6 +1,6 @@
 // A judged response as the head that is stored, and the parts of a stored head that decide about reuse.
 
-import { fieldLines, type RawFields, withField } from '../http/fields.js';
+import { fieldLines, type RawFields, withField, withoutField } from '../http/fields.js';
 import {
   type CachePolicy,
   type Judgement,
@@ -14,20 +14,25 @@ import { tagsOf, withoutTags } from '../http/tags.js';
 import { type Head, headFlags } from '../store/entry.js';
 import type { Exchange } from './exchange.js';
 
-const day = 86_400_000;
 const noTags = new Uint8Array(0);
 
 export function policyOf(exchange: Exchange, status: number): CachePolicy {
   const { config } = exchange.services;
   const { cache } = exchange.rule!;
+  const { heuristic, stale } = cache;
   // cache_ttl is the lifetime of a rule that overrides the origin without naming one for this status.
   const fallback = cache.overrideOrigin && status === 200 ? config.cacheTtlMs : null;
   return {
     defaultTtlMs: cache.ttlMs.get(status) ?? fallback,
     overrideOrigin: cache.overrideOrigin,
-    targetedFields: ['CDN-Cache-Control'],
-    heuristicFraction: 0.1,
-    heuristicMaxMs: day,
+    targetedFields: cache.targetedFields,
+    heuristicFraction: heuristic.fraction,
+    heuristicMaxMs: heuristic.maxMs,
+    staleWhileRevalidateMs: stale.whileRevalidateMs,
+    staleIfErrorMs: stale.ifErrorMs,
+    ignoreRequestDirectives: cache.ignoreRequestDirectives,
+    setCookie: cache.setCookie,
+    authorization: cache.authorization,
   };
 }
 
@@ -40,14 +45,22 @@ export function judge(
   return judgeResponse(request, response, times, policyOf(exchange, response.status));
 }
 
-/** Names that choose the variant: those of Vary, and Accept-Encoding wherever the body is coded. */
-function varyNamesOf(judgement: Judgement, fields: RawFields): readonly string[] {
+/**
+ * Names that choose the variant: those of Vary, those that the route adds, and Accept-Encoding wherever
+ * the body is coded.
+ */
+function varyNamesOf(
+  judgement: Judgement,
+  fields: RawFields,
+  added: readonly string[],
+): readonly string[] {
   const isCoded = fieldLines(fields, 'content-encoding').some(
     (value) => !/^identity$/i.test(value),
   );
-  if (!isCoded || judgement.varyNames.includes('accept-encoding')) return judgement.varyNames;
   // An origin that forgets Vary would have us send gzip to a client that cannot read it.
-  return [...judgement.varyNames, 'accept-encoding'].sort();
+  const coding = isCoded ? ['accept-encoding'] : [];
+  if (added.length === 0 && coding.length === 0) return judgement.varyNames;
+  return [...new Set([...judgement.varyNames, ...added, ...coding])].sort();
 }
 
 /** The time of receipt stands in for a Date that the origin did not give; a hit's own time must not. */
@@ -71,7 +84,9 @@ export function headOf(
 ): Head {
   const { store, config } = exchange.services;
   const named = tagsOf(response.fields) ?? [];
-  const fields = config.purge.exposeTags ? response.fields : withoutTags(response.fields);
+  const { cache } = exchange.rule!;
+  const open = config.purge.exposeTags ? response.fields : withoutTags(response.fields);
+  const fields = cache.setCookie === 'strip' ? withoutField(open, 'set-cookie') : open;
   const flag = (isSet: boolean, bit: number) => (isSet ? bit : 0);
   return {
     status: response.status,
@@ -92,7 +107,7 @@ export function headOf(
     lastModifiedS: judgement.lastModifiedS,
     dateS: judgement.dateS,
     etag: judgement.etag,
-    varyNames: varyNamesOf(judgement, response.fields),
+    varyNames: varyNamesOf(judgement, response.fields, cache.key.fields),
     tags: tags ?? (named.length === 0 ? noTags : store!.tagHashes(named)),
     fields: withDate(withoutHopByHop(fields), response.receivedMs),
     reason: response.reason,

@@ -2,7 +2,7 @@
 // X-Forwarded-*, and, for a fill, nothing that asks for less than the whole or that could make the origin
 // answer for another resource than the key names.
 
-import { InternalError } from '../errors.js';
+import { InternalError, UpstreamError } from '../errors.js';
 import type { RawFields } from '../http/fields.js';
 import { withoutHopByHop } from '../http/hop-by-hop.js';
 import { appendVia } from '../http/via.js';
@@ -64,11 +64,19 @@ export async function askOrigin(
   exchange: Exchange,
   purpose: RequestPurpose,
   extra: RawFields,
-  onHead?: HeadReader,
+  onHead: HeadReader = () => {},
 ): Promise<UpstreamResponse> {
   const { services } = exchange;
   const origin = originOf(exchange);
+  refuseWhileHeld(exchange);
   services.counters.originRequests += 1;
+  const { upstream, cache } = exchange.rule!;
+  const read: HeadReader = (response) => {
+    if (response.status === 429 && cache.stale.on429) {
+      services.backOff.note(upstream, response.fields);
+    }
+    onHead(response);
+  };
   try {
     return await sendRequest(
       origin,
@@ -79,10 +87,24 @@ export async function askOrigin(
         body: exchange.hasRequestBody ? exchange.request : null,
       },
       services.clock,
-      onHead,
+      read,
     );
   } catch (error) {
     services.counters.originErrors += 1;
     throw error;
   }
+}
+
+/** Of what the store could answer, nothing is sent to an origin that asked to be left alone. */
+function refuseWhileHeld(exchange: Exchange): void {
+  const { rule, method, services } = exchange;
+  if (!rule!.cache.stale.on429 || (method !== 'GET' && method !== 'HEAD')) return;
+  const waitMs = services.backOff.waitMs(rule!.upstream);
+  if (waitMs <= 0) return;
+  const waitS = Math.ceil(waitMs / 1000);
+  throw new UpstreamError(
+    'UPSTREAM_BACK_OFF',
+    `${rule!.upstream} answered 429 and wants no request for another ${waitS} s`,
+    { retryAfterS: waitS },
+  );
 }

@@ -20,14 +20,15 @@ export interface PassedFields {
   readonly namesAcceptRanges: boolean;
 }
 
-function passedFields(all: RawFields): PassedFields {
+/** `consumed`: names in lower case that are for us alone. */
+function passedFields(all: RawFields, consumed: readonly string[]): PassedFields {
   const kept = withoutHopByHop(all);
   const fields: string[] = [];
   let namesAcceptRanges = false;
   for (let at = 0; at + 1 < kept.length; at += 2) {
     const name = kept[at]!.toLowerCase();
     if (name === 'accept-ranges') namesAcceptRanges = true;
-    if (!ownNames.has(name)) fields.push(kept[at]!, kept[at + 1]!);
+    if (!ownNames.has(name) && !consumed.includes(name)) fields.push(kept[at]!, kept[at + 1]!);
   }
   const cacheStatus = fieldValue(all, 'cache-status');
   return {
@@ -39,28 +40,35 @@ function passedFields(all: RawFields): PassedFields {
   };
 }
 
-/** Worked out once for the fields of a head, which never change, and kept as long as the head is. */
-function onceForEach(make: (all: RawFields) => PassedFields): (all: RawFields) => PassedFields {
-  const made = new WeakMap<RawFields, PassedFields>();
-  return (all) => {
-    let passed = made.get(all);
-    if (passed === undefined) {
-      passed = make(all);
-      made.set(all, passed);
-    }
+type Make = (all: RawFields, consumed: readonly string[]) => PassedFields;
+
+/**
+ * Worked out once for the fields of a head, which never change, and kept as long as the head is. The
+ * consumed names are those of the route; a head that two routes serve is worked out anew at each change.
+ */
+function onceForEach(make: Make): Make {
+  const made = new WeakMap<RawFields, { consumed: readonly string[]; passed: PassedFields }>();
+  return (all, consumed) => {
+    const known = made.get(all);
+    if (known !== undefined && known.consumed === consumed) return known.passed;
+    const passed = make(all, consumed);
+    made.set(all, { consumed, passed });
     return passed;
   };
 }
 
 const wholeOfHead = onceForEach(passedFields);
-const notModifiedOfHead = onceForEach((all) => passedFields(notModifiedFields(all)));
+const notModifiedOfHead = onceForEach((all, consumed) =>
+  passedFields(notModifiedFields(all), consumed),
+);
 
 /** Of an answer with its body, or with a part of it. */
-export function passedFieldsOf(answer: Answer): PassedFields {
-  return answer.head === null ? passedFields(answer.fields) : wholeOfHead(answer.fields);
+export function passedFieldsOf(answer: Answer, consumed: readonly string[]): PassedFields {
+  const { fields } = answer;
+  return answer.head === null ? passedFields(fields, consumed) : wholeOfHead(fields, consumed);
 }
 
 /** Of the 304 that stands for a stored answer. */
-export function notModifiedFieldsOf(answer: Answer): PassedFields {
-  return notModifiedOfHead(answer.fields);
+export function notModifiedFieldsOf(answer: Answer, consumed: readonly string[]): PassedFields {
+  return notModifiedOfHead(answer.fields, consumed);
 }

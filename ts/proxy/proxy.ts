@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../clock.js';
 import type { Config } from '../config/schema.js';
 import type { CacheStore } from '../store/contract.js';
 import { openOrigin } from '../upstream/pool.js';
+import { BackOff } from './back-off.js';
 import { newExchange, runExchange } from './exchange.js';
 import { FillTable } from './fill-table.js';
 import { type Listener, listen } from './listener.js';
@@ -88,6 +89,7 @@ function servicesOf(options: ProxyOptions): Services {
     routes: compileRoutes(config),
     origins: new Map(origins),
     fills: new FillTable(clock),
+    backOff: new BackOff(clock),
     clock,
     counters: zeroCounters(),
     pseudonym: `millrace-${randomBytes(4).toString('hex')}`,

@@ -2,6 +2,7 @@
 // asked at all.
 
 import { ClientError } from '../errors.js';
+import { noDirectives } from '../http/cache-control.js';
 import type { CacheHandling } from '../http/cache-status.js';
 import { hasOriginPrecondition } from '../http/conditional.js';
 import type { Exchange, StepName } from './exchange.js';
@@ -21,6 +22,7 @@ export function route(exchange: Exchange): StepName {
     throw new ClientError('CLIENT_NO_ROUTE', `no route matches ${method} ${host}${target}`);
   }
   exchange.rule = rule;
+  if (rule.cache.ignoreRequestDirectives) exchange.directives = noDirectives;
   try {
     exchange.key = routes.table.key(number, clientScheme, host, target);
   } catch (error) {

@@ -12,6 +12,7 @@ import type { FillShare } from './body.js';
 import type { Exchange } from './exchange.js';
 import { headOf, judge } from './head.js';
 import { askOrigin } from './origin-request.js';
+import { isOriginError, mayStandIn } from './stale.js';
 import { type Validation, validate, validationOf } from './validation.js';
 
 export type FillOutcome =
@@ -22,6 +23,9 @@ export type FillOutcome =
   /** The stored object still holds, under this head. */
   | { readonly kind: 'validated'; readonly head: Head; readonly isStored: boolean }
   | { readonly kind: 'failed'; readonly error: Error };
+
+/** Why something is not stored that say nothing about what others get. */
+const reasonsOfRequest: ReadonlySet<string> = new Set(['request-no-store', 'authorization']);
 
 /** A body of unknown length that nobody reads is fetched up to this: it might never end. */
 const unreadUnknownMax = 64 * 1024 * 1024;
@@ -46,7 +50,8 @@ export class RunningFill implements FillShare {
     this.#exchange = exchange;
     // Before the origin is asked: a purge from now on wins over what it answers.
     this.#fill = services.store!.beginFill(exchange.key);
-    services.fills.add(this);
+    // What the client wants stored nowhere is no reason for others to wait.
+    services.fills.add(this, exchange.directives.has('no-store'));
     this.ready = this.#run().then((outcome) => {
       this.#outcome = outcome;
       return outcome;
@@ -139,9 +144,15 @@ export class RunningFill implements FillShare {
     const { services, fields } = this.#exchange;
     const judgement = judge(this.#exchange, response, response);
     const bodyLength = bodyLengthOf(response);
-    const reason = judgement.reason || sizeRefusal(response, services.store!.largestBody);
+    // Although it may be stored: what it would replace is the better answer for as long as it stands in.
+    const isWorse =
+      isOriginError(this.#exchange, response.status) && mayStandIn(this.#exchange, 'error');
+    const reason = isWorse
+      ? 'stale-if-error'
+      : judgement.reason || sizeRefusal(response, services.store!.largestBody);
     if (reason !== '') {
-      services.fills.noteUnshareable(this.key);
+      if (!isWorse && reason !== 'request-no-store') services.fills.noteUnshareable(this.key);
+      this.#dropReplaced(response, reason);
       return this.#end({ kind: 'private', response, reason });
     }
     const head = headOf(this.#exchange, judgement, response, bodyLength);
@@ -172,6 +183,18 @@ export class RunningFill implements FillShare {
     });
     this.#pump(response);
     return { kind: 'shared', head };
+  }
+
+  /**
+   * A full answer says that what is stored is not the one to be used any more. Where the answer itself is
+   * not stored, that still holds from the next request on, unless it is an error, or the reason lies in
+   * this request.
+   */
+  #dropReplaced(response: UpstreamResponse, reason: string): void {
+    const { stored, services } = this.#exchange;
+    if (stored === null || reasonsOfRequest.has(reason)) return;
+    if (response.status >= 500 || response.status === 429) return;
+    if (services.clock.now() >= stored.head.freshUntilMs) services.store!.forget(stored);
   }
 
   #pump(response: UpstreamResponse): void {

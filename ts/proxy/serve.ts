@@ -4,7 +4,7 @@
 import { ClientError, type MillraceError, StoreError } from '../errors.js';
 import { cacheStatus, xCache } from '../http/cache-status.js';
 import { notModified } from '../http/conditional.js';
-import type { RawFields } from '../http/fields.js';
+import { type RawFields, withoutField } from '../http/fields.js';
 import { ageMs } from '../http/freshness.js';
 import { chooseRange, contentRange, type RangeChoice, unsatisfiedRange } from '../http/range.js';
 import { viaBehind } from '../http/via.js';
@@ -138,7 +138,7 @@ function planOf(exchange: Exchange, answer: Answer): Plan {
   const whole: Plan = {
     status: answer.status,
     reason: answer.reason,
-    passed: passedFieldsOf(answer),
+    passed: passedFieldsOf(answer, exchange.rule!.cache.consumedFields),
     added: [],
     length: answer.bodyLength,
     offset: 0,
@@ -152,7 +152,7 @@ function planOf(exchange: Exchange, answer: Answer): Plan {
       ...whole,
       status: 304,
       reason: 'Not Modified',
-      passed: notModifiedFieldsOf(answer),
+      passed: notModifiedFieldsOf(answer, exchange.rule!.cache.consumedFields),
       length: null,
       body: null,
     };
@@ -170,7 +170,7 @@ function rangeOf(whole: Plan, choice: RangeChoice, bodyLength: number): Plan {
         ...whole,
         status: 206,
         reason: 'Partial Content',
-        passed: { ...whole.passed, fields: without(whole.passed.fields, 'content-range') },
+        passed: { ...whole.passed, fields: withoutField(whole.passed.fields, 'content-range') },
         added: ['Content-Range', contentRange(choice.start, choice.end, bodyLength)],
         offset: choice.start,
         length: choice.end - choice.start + 1,
@@ -188,14 +188,6 @@ function rangeOf(whole: Plan, choice: RangeChoice, bodyLength: number): Plan {
   }
 }
 
-function without(fields: RawFields, name: string): string[] {
-  const kept: string[] = [];
-  for (let at = 0; at + 1 < fields.length; at += 2) {
-    if (fields[at]!.toLowerCase() !== name) kept.push(fields[at]!, fields[at + 1]!);
-  }
-  return kept;
-}
-
 function writeHead(exchange: Exchange, answer: Answer, plan: Plan): void {
   const { services, handling, response } = exchange;
   const { passed } = plan;
@@ -204,7 +196,8 @@ function writeHead(exchange: Exchange, answer: Answer, plan: Plan): void {
   const age = ageOf(exchange, answer, passed);
   if (age !== undefined) fields.push('Age', age);
   if (plan.length !== null && plan.status !== 204) fields.push('Content-Length', `${plan.length}`);
-  const own = cacheStatus(undefined, handling);
+  const { exposeKey } = exchange.rule!.cache;
+  const own = cacheStatus(undefined, exposeKey ? { ...handling, key: exchange.key } : handling);
   const status = passed.cacheStatus === undefined ? own : `${passed.cacheStatus}, ${own}`;
   fields.push('Cache-Status', status);
   fields.push('X-Cache', xCache(handling));
@@ -216,7 +209,7 @@ function writeHead(exchange: Exchange, answer: Answer, plan: Plan): void {
 /** From the store: the true age. On its way through: what the origin's side said. */
 function ageOf(exchange: Exchange, answer: Answer, passed: PassedFields): string | undefined {
   const { handling, services } = exchange;
-  const isFromStore = handling.hit || handling.collapsed === true;
+  const isFromStore = handling.hit || handling.isStandIn === true || handling.collapsed === true;
   if (answer.head !== null && isFromStore) {
     return `${Math.floor(ageMs(answer.head, services.clock.now()) / 1000)}`;
   }
@@ -226,7 +219,7 @@ function ageOf(exchange: Exchange, answer: Answer, passed: PassedFields): string
 function count(exchange: Exchange): void {
   const { counters } = exchange.services;
   const { handling } = exchange;
-  if (handling.hit) {
+  if (handling.hit || handling.isStandIn === true) {
     counters.hits += 1;
     if ((handling.ttlS ?? 0) < 0) counters.stale += 1;
   } else if (handling.forward !== 'bypass' && handling.forward !== 'method') {

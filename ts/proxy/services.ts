@@ -5,6 +5,7 @@ import type { Clock } from '../clock.js';
 import type { Config } from '../config/schema.js';
 import type { CacheStore } from '../store/contract.js';
 import type { Origin } from '../upstream/pool.js';
+import type { BackOff } from './back-off.js';
 import type { FillTable } from './fill-table.js';
 import type { Routes } from './routes.js';
 
@@ -63,6 +64,7 @@ export interface Services {
   readonly routes: Routes;
   readonly origins: ReadonlyMap<string, Origin>;
   readonly fills: FillTable;
+  readonly backOff: BackOff;
   readonly clock: Clock;
   readonly counters: ProxyCounters;
   /** Our name in Via: of this process, so that two instances in a row are no loop. */

@@ -1,5 +1,28 @@
-// How long past its lifetime a response may stand in for an origin that cannot be reached, where the
-// response itself does not forbid it.
+// When a stored response may stand in for an origin that failed: what the route adds to the rules of
+// ts/http/freshness.ts, asked by the steps fill and fail alike.
 
-/** One day: long enough for a weekend night's outage, short enough that nobody takes it for fresh. */
-export const staleMaxMs = 86_400_000;
+import { mayServeStale } from '../http/freshness.js';
+import type { Exchange } from './exchange.js';
+import { reusable } from './head.js';
+
+const errorStatuses: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+
+/** An answer in whose place stale-if-error wants the stored response. */
+export function isOriginError(exchange: Exchange, status: number): boolean {
+  return errorStatuses.has(status) || (status === 429 && exchange.rule!.cache.stale.on429);
+}
+
+/** disconnected: the origin said nothing. error: it said one of the above. */
+export function mayStandIn(exchange: Exchange, why: 'disconnected' | 'error'): boolean {
+  const { stored, directives, services, rule } = exchange;
+  if (stored === null) return false;
+  const { maxMs } = rule!.cache.stale;
+  return mayServeStale(reusable(stored.head), directives, services.clock.now(), why, maxMs);
+}
+
+/** The response itself forbids to be used without its origin: must-revalidate and its like. */
+export function isBoundToOrigin(exchange: Exchange): boolean {
+  if (exchange.stored === null) return false;
+  const { mustRevalidate, noCache } = reusable(exchange.stored.head);
+  return mustRevalidate || noCache;
+}

@@ -11,6 +11,18 @@ import { fullConfiguration } from './samples.js';
 
 const minimal = 'upstream_address: "origin.example.com:8000"\nenable_l2_cache: false\n';
 const mib = 1024 * 1024;
+/** What a route does where it says nothing. */
+const plainCache = {
+  key: { query: { kind: 'keep' }, sortQuery: false, host: null, fields: [] },
+  heuristic: { fraction: 0.1, maxMs: 86_400_000 },
+  stale: { maxMs: 86_400_000, whileRevalidateMs: 0, ifErrorMs: 0, on429: false },
+  ignoreRequestDirectives: false,
+  setCookie: 'store',
+  authorization: 'standard',
+  targetedFields: ['CDN-Cache-Control'],
+  consumedFields: [],
+  exposeKey: false,
+} as const;
 
 test('config: the block of the design loads with every key', (t) => {
   const { config, notInEffect, source } = loadConfig({
@@ -51,13 +63,12 @@ test('config: the block of the design loads with every key', (t) => {
         [404, 10_000],
       ]),
       overrideOrigin: false,
-      key: { query: { kind: 'keep' }, sortQuery: false, host: null },
+      ...plainCache,
     },
   });
   t.deepEqual(notInEffect, [
     'upstreams.hub.tls',
     'upstreams.hub.health',
-    'routes[0].cache.stale',
     'routes[0].rewrite',
     'routes[0].headers',
     'metrics_endpoint',
@@ -79,7 +90,7 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
           pass: false,
           ttlMs: new Map(),
           overrideOrigin: false,
-          key: { query: { kind: 'keep' }, sortQuery: false, host: null },
+          ...plainCache,
         },
       },
     ],
@@ -136,7 +147,15 @@ routes:
     cache:
       pass: true
       override_origin: true
-      key: { query: { without: [utm] }, sort_query: true, host: M.example }
+      key: { query: { without: [utm] }, sort_query: true, host: M.example, fields: [X-Tenant] }
+      heuristic: { fraction: 0, max: 1h }
+      stale: { max: 2h, while_revalidate: 10, if_error: 20, on_429: true }
+      ignore_request_directives: true
+      set_cookie: strip
+      authorization: share
+      targeted_fields: [Surrogate-Control]
+      consume_targeted: true
+      expose_key: true
 listen: ["[::1]:8081", "unix:/run/m.sock"]
 admin: { listen: "localhost:9001" }
 purge:
@@ -177,7 +196,20 @@ log_level: debug
         pass: true,
         ttlMs: new Map(),
         overrideOrigin: true,
-        key: { query: { kind: 'without', names: ['utm'] }, sortQuery: true, host: 'm.example' },
+        key: {
+          query: { kind: 'without', names: ['utm'] },
+          sortQuery: true,
+          host: 'm.example',
+          fields: ['x-tenant'],
+        },
+        heuristic: { fraction: 0, maxMs: 3_600_000 },
+        stale: { maxMs: 7_200_000, whileRevalidateMs: 10_000, ifErrorMs: 20_000, on429: true },
+        ignoreRequestDirectives: true,
+        setCookie: 'strip',
+        authorization: 'share',
+        targetedFields: ['Surrogate-Control'],
+        consumedFields: ['surrogate-control'],
+        exposeKey: true,
       },
     },
   ]);

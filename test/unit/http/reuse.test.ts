@@ -99,27 +99,27 @@ test('reuse: clients without a say change nothing', (t) => {
 const old = { mustRevalidate: false, noCache: false, freshUntilMs: nowMs, staleIfErrorUntilMs: 0 };
 
 test('stale: without an answer stale is served up to the limit', (t) => {
-  t.true(mayServeStale(old, nowMs + 9_999, 'disconnected', 10_000));
-  t.false(mayServeStale(old, nowMs + 10_000, 'disconnected', 10_000));
-  t.false(mayServeStale(old, nowMs, 'disconnected', 0));
+  t.true(mayServeStale(old, null, nowMs + 9_999, 'disconnected', 10_000));
+  t.false(mayServeStale(old, null, nowMs + 10_000, 'disconnected', 10_000));
+  t.false(mayServeStale(old, null, nowMs, 'disconnected', 0));
 });
 
 test('stale: a received error is replaced only inside stale-if-error', (t) => {
-  t.false(mayServeStale(old, nowMs + 1, 'error', day));
+  t.false(mayServeStale(old, null, nowMs + 1, 'error', day));
   const granted = { ...old, staleIfErrorUntilMs: nowMs + 5_000 };
-  t.true(mayServeStale(granted, nowMs + 4_999, 'error', 0));
-  t.false(mayServeStale(granted, nowMs + 5_000, 'error', day));
-  t.true(mayServeStale(granted, nowMs + 4_999, 'disconnected', 0));
+  t.true(mayServeStale(granted, null, nowMs + 4_999, 'error', 0));
+  t.false(mayServeStale(granted, null, nowMs + 5_000, 'error', day));
+  t.true(mayServeStale(granted, null, nowMs + 4_999, 'disconnected', 0));
 });
 
 test('stale: must-revalidate and no-cache forbid it whatever else permits it', (t) => {
   const granted = { ...old, staleIfErrorUntilMs: nowMs + 5_000 };
   for (const why of ['disconnected', 'error'] as const) {
-    t.false(mayServeStale({ ...granted, mustRevalidate: true }, nowMs, why, day));
-    t.false(mayServeStale({ ...granted, noCache: true }, nowMs - 1, why, day));
+    t.false(mayServeStale({ ...granted, mustRevalidate: true }, null, nowMs, why, day));
+    t.false(mayServeStale({ ...granted, noCache: true }, null, nowMs - 1, why, day));
   }
 });
 
 test('stale: what is still fresh may be served, must-revalidate or not', (t) => {
-  t.true(mayServeStale({ ...old, mustRevalidate: true }, nowMs - 1, 'error', 0));
+  t.true(mayServeStale({ ...old, mustRevalidate: true }, null, nowMs - 1, 'error', 0));
 });

@@ -13,6 +13,11 @@ const policy: CachePolicy = {
   targetedFields: ['CDN-Cache-Control'],
   heuristicFraction: 0.1,
   heuristicMaxMs: 86_400_000,
+  staleWhileRevalidateMs: 0,
+  staleIfErrorMs: 0,
+  ignoreRequestDirectives: false,
+  setCookie: 'store',
+  authorization: 'standard',
 };
 const override = { defaultTtlMs: 60_000, overrideOrigin: true };
 const lastModified = ['Last-Modified', formatHttpDate(nowMs / 1000 - 1000)];

@@ -79,6 +79,40 @@ Napi::Value StoreWrap::fill_finish(Info info) {
   return info.Env().Undefined();
 }
 
+// peek(key): a handle on the head or single record that memory has right now, uncounted; 0: none.
+Napi::Value StoreWrap::peek(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const std::string key = arguments.latin1();
+  if (!arguments.ok()) return Napi::Value();
+  Store& store = session_->store();
+  millrace::Ref<MemoryRecord> record = store.peek_head(store.place_of(key), key);
+  return number(info, record ? session_->objects.add(std::move(record)) : kMiss);
+}
+
+// floor(marker): the lowest birth of a variant that a Vary marker vouches for.
+Napi::Value StoreWrap::floor(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  millrace::Ref<MemoryRecord> marker;
+  const MemoryRecord* found = object_of(arguments, &marker);
+  if (!arguments.ok()) return Napi::Value();
+  return number(info, found == nullptr ? 0 : static_cast<double>(found->header.incarnation));
+}
+
+// fillMarker(fill, head, floor): the Vary marker of the fill's primary key; false where it was not taken.
+Napi::Value StoreWrap::fill_marker(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  millrace::Ref<Fill> keep_alive;
+  Fill* fill = fill_of(arguments, &keep_alive);
+  const Bytes head = arguments.bytes();
+  const uint64_t floor = arguments.whole();
+  if (!arguments.ok()) return Napi::Value();
+  return Napi::Boolean::New(info.Env(),
+                            fill != nullptr && fill->publish_marker(head, floor).ok());
+}
+
 Napi::Value StoreWrap::fill_fail(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);

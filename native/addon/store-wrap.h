@@ -45,6 +45,8 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value find(Info info);
   Napi::Value find_variant(Info info);
   Napi::Value head(Info info);
+  Napi::Value peek(Info info);
+  Napi::Value floor(Info info);
   Napi::Value read(Info info);
   Napi::Value first_missing(Info info);
   Napi::Value read_ahead(Info info);
@@ -82,6 +84,7 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value fill_begin(Info info);
   Napi::Value fill_append(Info info);
   Napi::Value fill_finish(Info info);
+  Napi::Value fill_marker(Info info);
   Napi::Value fill_fail(Info info);
   Napi::Value fill_pause(Info info);
   Napi::Value fill_drop_laggards(Info info);

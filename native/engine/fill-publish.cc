@@ -158,40 +158,42 @@ void Fill::publish_head_locked() {
   store_->forget_on_disk(KeyPlace{primary_.volume, hash_});
 }
 
-// The marker's incarnation is the lowest birth of a variant that it vouches for: variants of before a
-// purge stay unreachable when a later fill writes a new marker.
-void Fill::publish_marker_locked() {
-  const Result<HeadView> own = decode_head(head_.head);
-  MR_ASSERT(own.ok());
+// The marker's incarnation is the lowest birth of a variant that it vouches for: one that vouches for the
+// variants of an older marker has that one's, unless a purge came since.
+Status Fill::publish_marker(Bytes marker, Sequence floor) {
+  const Result<HeadView> view = decode_head(marker);
+  if (!view.ok() || (view.value().flags & kHeadVaryMarker) == 0) {
+    return Status(Code::invalid, "not the head of a Vary marker");
+  }
+  MutexLock lock(mutex_);
+  if (state_ == FillState::failed || purged_ || verdict_locked() == PurgeVerdict::gone) {
+    return Status(Code::not_found, "the key was purged, or nothing came of the fill");
+  }
+  const bool vouches = floor > 0 && floor <= birth_ &&
+                       store_->verdict(primary_, primary_key_, floor, Bytes()) != PurgeVerdict::gone;
+  // One in memory alone does not lead to what goes to the disk.
+  const bool to_disk = to_disk_ || store_->is_on_disk(primary_);
   const Ref<MemoryRecord> existing = store_->peek_head(primary_, primary_key_);
   if (existing && existing->header.birth <= birth_) {
-    const Result<HeadView> view = decode_head(existing->head_bytes());
-    const bool same =
-        view.ok() && (view.value().flags & kHeadVaryMarker) != 0 &&
-        view.value().vary.size() == own.value().vary.size() &&
-        std::memcmp(view.value().vary.data(), own.value().vary.data(), own.value().vary.size()) == 0;
-    // One in memory alone does not lead to what goes to the disk.
-    if (same && (!to_disk_ || store_->is_on_disk(primary_))) return;
+    const Bytes known = existing->head_bytes();
+    const bool same = known.size() == marker.size() &&
+                      std::memcmp(known.data(), marker.data(), known.size()) == 0;
+    if (same && (!to_disk || store_->is_on_disk(primary_))) return Status();
   }
-  HeadView marker;
-  marker.status = own.value().status;
-  marker.flags = kHeadVaryMarker;
-  marker.response_ms = own.value().response_ms;
-  marker.date_s = own.value().date_s;
-  marker.body_length = 0;
-  marker.vary = own.value().vary;
-  std::vector<uint8_t> bytes(encoded_head_size(marker));
-  encode_head(marker, bytes);
   RecordHeader header = header_of(RecordKind::head);
   header.hash = primary_.hash;
   header.expires_ms = 0;  // variants that outlive this one need it too
-  header.incarnation = birth_;
+  header.incarnation = vouches ? floor : birth_;
   header.object_length = 0;
   header.key_length = static_cast<uint32_t>(primary_key_.size());
-  header.meta_length = static_cast<uint32_t>(bytes.size());
+  header.meta_length = static_cast<uint32_t>(marker.size());
   const Ref<MemoryRecord> record =
-      copy_record(store_->pool(), header, primary_key_, bytes, std::span<const Bytes>());
-  if (record) offer_locked(record);
+      copy_record(store_->pool(), header, primary_key_, marker, std::span<const Bytes>());
+  if (!record) return Status(Code::again, "no free page for a Vary marker");
+  record->volume = primary_.volume;
+  store_->tier().publish(record);
+  if (to_disk) store_->offer(record);
+  return Status();
 }
 
 }  // namespace millrace

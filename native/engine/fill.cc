@@ -117,7 +117,6 @@ Status Fill::finish() {
       if (rest > 0) hand_over_locked(static_cast<uint32_t>(handed_end_ / kChunkSize), rest);
       if (!purged_) publish_head_locked();
     }
-    if (!purged_ && head_.key != primary_key_) publish_marker_locked();
   }
   handed_end_ = produced_;
   wake_locked();

@@ -72,6 +72,9 @@ class Fill : public RefCounted<Fill> {
   Status finish();
   // waiting or running -> failed.
   void fail();
+  // After finish(), or for a 304 that never begins: `head` of a Vary marker under the primary key, which from
+  // now on leads to its variants of births from `floor` on; 0: from this fill's. not_found after a purge.
+  Status publish_marker(Bytes head, Sequence floor);
 
   Follower* follow(ByteOffset offset, Notice notice);
   void unfollow(Follower* follower);
@@ -107,7 +110,6 @@ class Fill : public RefCounted<Fill> {
   void hand_over_locked(uint32_t chunk, ByteCount length);
   void publish_head_locked();
   void publish_single_locked();
-  void publish_marker_locked();
   bool offer_locked(const Ref<MemoryRecord>& record);
   Ref<MemoryRecord> chunk_record_locked(uint32_t chunk, ByteCount length);
   void admit_for_laggards_locked();

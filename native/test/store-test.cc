@@ -145,9 +145,21 @@ TEST_CASE("store: each variant is found under its own key and the marker names t
   const Sequence minimum = marker.record->header.incarnation;
   CHECK(joined(find(*store.store, gzip, minimum).record->body).size() == 10);
   CHECK(joined(find(*store.store, plain, minimum).record->body).size() == 5);
-  // A purge of the primary key takes all variants out of reach, the next fill's marker included.
+  // A marker that vouches for the older ones has their floor; one that does not begins with its own birth.
+  PutOptions vouching = options;
+  vouching.head.vary = std::string("accept\0", 7);
+  vouching.floor = minimum;
+  put(*store.store, "http://h/v\naccept:a", bytes_of("a"), vouching);
+  CHECK(find(*store.store, "http://h/v").record->header.incarnation == minimum);
+  vouching.head.vary = std::string("accept\0te\0", 10);
+  vouching.floor = 0;
+  put(*store.store, "http://h/v\naccept:a\nte", bytes_of("b"), vouching);
+  CHECK(find(*store.store, "http://h/v").record->header.incarnation > minimum);
+  // A purge of the primary key takes all variants out of reach, the next fill's marker included, whatever
+  // that was told to vouch for.
   CHECK(purge_key(*store.store, "http://h/v").ok());
   CHECK(find(*store.store, "http://h/v").found == Found::miss);
+  options.floor = minimum;
   put(*store.store, plain, bytes_of("plain again"), options);
   const Lookup later = find(*store.store, "http://h/v");
   REQUIRE(later.found == Found::hit);

@@ -223,6 +223,12 @@ uint64_t put(Store& store, const std::string& key, Bytes body, const PutOptions&
     resumed = sink->count(0);
   }
   REQUIRE(fill->finish().ok());
+  if (!options.primary.empty()) {
+    HeadOptions marker;
+    marker.flags = kHeadVaryMarker;
+    marker.vary = options.head.vary;
+    REQUIRE(fill->publish_marker(make_head(marker), options.floor).ok());
+  }
   return fill->incarnation();
 }
 

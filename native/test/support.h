@@ -131,6 +131,7 @@ std::vector<uint8_t> joined(const std::vector<PageSpan>& spans);
 
 struct PutOptions {
   std::string primary;  // empty: the key itself
+  Sequence floor = 0;   // of the marker under the primary key
   HeadOptions head{};
   bool knows_length = true;
   bool may_compress = true;

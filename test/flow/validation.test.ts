@@ -188,3 +188,112 @@ test('validation: a stored response without a validator is asked for anew and re
     t.is((await scene.get('/a')).field('x-cache'), 'HIT');
   });
 });
+
+const headFields = ['Cache-Control', 'max-age=60', 'ETag', '"v1"', 'Last-Modified', lastModified];
+/** A 200 to HEAD with these fields over the usual ones. */
+const headWith =
+  (fields: readonly string[]): Script =>
+  (request, reply) =>
+    request.method === 'HEAD'
+      ? reply.head(200, fields)
+      : reply.send({ fields: [...headFields, 'X-Seen', 'again'], body: 'version 2' });
+
+test('validation (6.13): a 200 to HEAD that agrees brings the stored response up to date', async (t) => {
+  const origin = firstThen(headWith([...headFields, 'Content-Length', '9', 'X-New', 'head']));
+  await withProxy(t, { origin, store: 'raw' }, async (scene) => {
+    await makeStale(scene);
+    const got = await scene.send('/a', { method: 'HEAD' });
+    t.is(got.status, 200);
+    t.is(scene.origin.requests[1]!.method, 'HEAD');
+    t.is(scene.origin.requests[1]!.field('if-none-match'), undefined);
+    await scene.restart();
+    const hit = await scene.get('/a');
+    t.is(hit.field('x-cache'), 'HIT');
+    t.is(hit.field('x-new'), 'head');
+    t.is(hit.field('x-kept'), 'old');
+    t.is(hit.field('content-length'), '9');
+    t.is(hit.body.toString(), 'version 1');
+    t.is(scene.origin.requests.length, 2);
+  });
+});
+
+for (const [what, fields] of [
+  ['ETag', [...headFields.slice(0, 2), 'ETag', '"v2"', 'Content-Length', '9']],
+  ['length', [...headFields, 'Content-Length', '10']],
+  ['Last-Modified', [...headFields.slice(0, 4), 'Last-Modified', 'Fri, 15 Jan 2027 07:00:01 GMT']],
+] as const) {
+  test(`validation (6.13): a 200 to HEAD with another ${what} makes the stored response stale`, async (t) => {
+    await withProxy(t, { origin: firstThen(headWith(fields)) }, async (scene) => {
+      await scene.get('/a');
+      await scene.settled();
+      await scene.send('/a', { method: 'HEAD', fields: ['Cache-Control', 'no-cache'] });
+      const next = await scene.get('/a');
+      t.is(next.field('x-cache'), 'EXPIRED');
+      t.is(scene.origin.requests[2]!.field('if-none-match'), '"v1"');
+      t.is(next.body.toString(), 'version 2');
+    });
+  });
+}
+
+test('validation (6.13): an error to HEAD leaves the stored response as it is', async (t) => {
+  const origin = firstThen((_request, reply) => reply.head(404, ['Content-Length', '0']));
+  await withProxy(t, { origin }, async (scene) => {
+    await scene.get('/a');
+    await scene.settled();
+    const head = { method: 'HEAD', fields: ['Cache-Control', 'no-cache'] };
+    t.is((await scene.send('/a', head)).status, 404);
+    t.is((await scene.get('/a')).field('x-cache'), 'HIT');
+  });
+});
+
+test('validation (6.14): a HEAD is answered from a stored GET, and a HEAD stores nothing', async (t) => {
+  const origin: Script = (request, reply) =>
+    request.method === 'HEAD'
+      ? reply.head(200, [...headFields, 'Content-Length', '9'])
+      : reply.send({ fields: headFields, body: 'version 1' });
+  await withProxy(t, { origin }, async (scene) => {
+    t.is((await scene.send('/a', { method: 'HEAD' })).field('x-cache'), 'MISS');
+    const got = await scene.get('/a');
+    t.is(got.field('x-cache'), 'MISS');
+    t.is(got.body.toString(), 'version 1');
+    await scene.settled();
+    const head = await scene.send('/a', { method: 'HEAD' });
+    t.is(head.field('x-cache'), 'HIT');
+    t.is(head.field('content-length'), '9');
+    t.is(head.body.length, 0);
+    t.is(scene.origin.requests.length, 2);
+  });
+});
+
+test('validation (6.3): a 304 that nobody asked for reaches nobody, on a pass either', async (t) => {
+  const origin: Script = (_request, reply) => reply.send({ status: 304, fields: ['ETag', '"x"'] });
+  await withProxy(t, { origin, store: 'off' }, async (scene) => {
+    t.is((await scene.get('/a')).status, 502);
+    t.is((await scene.get('/a', ['If-None-Match', '"x"'])).status, 304);
+  });
+});
+
+test('validation (6.11): a 304 replaces neither length nor coding, and brings new fields', async (t) => {
+  const origin = firstThen((_request, reply) =>
+    reply.send({
+      status: 304,
+      fields: [
+        ...['ETag', '"v1"', 'Content-Encoding', 'gzip', 'Content-Range', 'bytes 0-1/9'],
+        ...['X-Added', 'yes', 'Connection', 'X-Hop', 'X-Hop', '1'],
+      ],
+    }),
+  );
+  await withProxy(t, { origin, store: 'raw' }, async (scene) => {
+    await makeStale(scene);
+    const first = await scene.get('/a');
+    await scene.restart();
+    for (const got of [first, await scene.get('/a')]) {
+      t.is(got.field('content-length'), '9');
+      t.is(got.field('content-encoding'), undefined);
+      t.is(got.field('content-range'), undefined);
+      t.is(got.field('x-hop'), undefined);
+      t.is(got.field('x-added'), 'yes');
+      t.is(got.body.toString(), 'version 1');
+    }
+  });
+});

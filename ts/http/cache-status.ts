@@ -71,6 +71,7 @@ export function xCache(member: CacheHandling): CacheWord {
     case 'stale':
       return member.forwardStatus === 304 ? 'REVALIDATED' : 'EXPIRED';
     case 'request':
+    case 'vary-miss':
       return member.forwardStatus === 304 ? 'REVALIDATED' : 'MISS';
     default:
       return 'MISS';

@@ -36,6 +36,11 @@ export function hasOriginPrecondition(fields: RawFields): boolean {
   return ['if-match', 'if-unmodified-since'].some((name) => fieldLines(fields, name).length > 0);
 }
 
+/** Whether the client may be told that it has the response already. */
+export function hasCondition(fields: RawFields): boolean {
+  return ['if-none-match', 'if-modified-since'].some((name) => fieldLines(fields, name).length > 0);
+}
+
 /** The condition that validates a stored response, with both validators exactly as they came. */
 export function validationFields(stored: {
   readonly etag: string;

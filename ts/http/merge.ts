@@ -3,7 +3,7 @@
 // anew.
 
 import { isStrongMatch, isWeakMatch, responseTag } from './entity-tag.js';
-import { fieldLines, type RawFields } from './fields.js';
+import { fieldLines, fieldValue, type RawFields } from './fields.js';
 import { withoutHopByHop } from './hop-by-hop.js';
 import { dateField } from './lifetime.js';
 
@@ -58,4 +58,26 @@ export function matchesStored(
   const lastModifiedS = dateField(answer, 'last-modified', nowMs);
   if (lastModifiedS !== null) return lastModifiedS === stored.lastModifiedS;
   return tag === '';
+}
+
+/**
+ * Whether a 200 to HEAD shows that the stored response to GET is out of date: an ETag, Last-Modified or
+ * Content-Length that differs. What it does not say contradicts nothing.
+ */
+export function contradicts(
+  stored: {
+    readonly etag: string;
+    readonly lastModifiedS: number | null;
+    readonly bodyLength: number | null;
+  },
+  answer: RawFields,
+  nowMs: number,
+): boolean {
+  if (fieldLines(answer, 'etag').length > 0 && responseTag(answer) !== stored.etag) return true;
+  const dates = fieldLines(answer, 'last-modified');
+  if (dates.length > 0 && dateField(answer, 'last-modified', nowMs) !== stored.lastModifiedS) {
+    return true;
+  }
+  const length = fieldValue(answer, 'content-length');
+  return length !== undefined && length !== `${stored.bodyLength ?? ''}`;
 }

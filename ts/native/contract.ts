@@ -35,6 +35,10 @@ export interface NativeStore {
   find(token: number, key: string): number;
   findVariant(token: number, marker: number, key: string): number;
   head(object: number): Buffer;
+  /** The head or single record that memory has of this key right now; 0: none. Not counted as a look-up. */
+  peek(key: string): number;
+  /** Of a Vary marker: the lowest birth of a variant that it vouches for. */
+  floor(marker: number): number;
   read(token: number, object: number, offset: number, length: number): number;
   /** Leases on bytes in memory, else nativePending. */
   readNow(object: number, offset: number, length: number): LeaseList | typeof nativePending;
@@ -67,6 +71,8 @@ export interface NativeStore {
   ): void;
   fillAppend(fill: number, bytes: Uint8Array, from: number): number;
   fillFinish(fill: number): void;
+  /** Publishes the marker of the fill's primary key; false after a purge. */
+  fillMarker(fill: number, head: Uint8Array, floor: number): boolean;
   fillFail(fill: number): void;
   fillPause(fill: number): number;
   fillDropLaggards(fill: number): void;

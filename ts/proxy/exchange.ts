@@ -11,6 +11,7 @@ import type { CacheHandling } from '../http/cache-status.js';
 import type { RawFields } from '../http/fields.js';
 import type { StoredObject } from '../store/contract.js';
 import type { Head } from '../store/entry.js';
+import type { Variants } from '../store/variants.js';
 import { accept } from './accept.js';
 import type { BodySource } from './body.js';
 import { fail } from './fail.js';
@@ -61,6 +62,8 @@ export interface Exchange {
   hasRequestBody: boolean;
   /** Found by lookup; closed by finish. */
   stored: StoredObject | null;
+  /** What else is stored of this URI, where its responses vary. */
+  variants: Variants | null;
   answer: Answer | null;
   handling: CacheHandling;
   failure: Error | null;
@@ -130,6 +133,7 @@ export function newExchange(
     key: '',
     hasRequestBody: false,
     stored: null,
+    variants: null,
     answer: null,
     handling: { hit: false },
     failure: null,

@@ -41,7 +41,9 @@ export function judge(
   response: { readonly status: number; readonly fields: RawFields },
   times: ResponseTimes,
 ): Judgement {
-  const request = { method: exchange.method, fields: exchange.fields };
+  // What is stored is a response to GET, also where a HEAD has brought its fields up to date.
+  const method = exchange.method === 'HEAD' ? 'GET' : exchange.method;
+  const request = { method, fields: exchange.fields };
   return judgeResponse(request, response, times, policyOf(exchange, response.status));
 }
 

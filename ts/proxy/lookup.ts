@@ -20,6 +20,7 @@ export function lookup(exchange: Exchange): NextStep {
 
 function judgeFound(exchange: Exchange, found: Found): StepName {
   const { services, directives } = exchange;
+  exchange.variants = found.kind === 'uri-miss' ? null : found.variants;
   if (found.kind === 'object') {
     exchange.stored = found.object;
     const now = services.clock.now();

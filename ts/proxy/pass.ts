@@ -1,19 +1,45 @@
 // Step pass: the origin answers this exchange alone; nothing is stored. A successful unsafe method
 // invalidates what is stored under its URL.
 
+import { UpstreamError } from '../errors.js';
+import { hasCondition } from '../http/conditional.js';
 import { withoutTags } from '../http/tags.js';
+import type { UpstreamResponse } from '../upstream/request.js';
 import { upstreamBody } from './body.js';
 import { type Exchange, isClientGone, type StepName } from './exchange.js';
 import { invalidate, isUnsafe } from './invalidate.js';
 import { askOrigin } from './origin-request.js';
 import { bodyLengthOf } from './running-fill.js';
+import { freshenByHead } from './validation.js';
 
 const statusesWithoutBody = new Set([204, 304]);
+
+/** A HEAD for what is stored of a GET brings that up to date. */
+async function ask(exchange: Exchange): Promise<UpstreamResponse> {
+  const { services, method, stored, key } = exchange;
+  if (method !== 'HEAD' || stored === null) return askOrigin(exchange, 'pass', []);
+  // Before the origin is asked: a purge from now on wins over what it answers.
+  const fill = services.store!.beginFill(key);
+  try {
+    const response = await askOrigin(exchange, 'pass', []);
+    if (response.status === 200) freshenByHead(exchange, stored, response, fill);
+    return response;
+  } finally {
+    fill.close();
+  }
+}
 
 export async function pass(exchange: Exchange): Promise<StepName> {
   const { services, method } = exchange;
   services.counters.passes += 1;
-  const response = await askOrigin(exchange, 'pass', []);
+  const response = await ask(exchange);
+  if (response.status === 304 && !hasCondition(exchange.fields)) {
+    response.body.abort();
+    throw new UpstreamError(
+      'UPSTREAM_PROTOCOL',
+      `${exchange.key}: the origin answered 304 to a request without a condition`,
+    );
+  }
   if (isUnsafe(method) && response.status >= 200 && response.status < 400) {
     invalidate(exchange, response.fields);
   }

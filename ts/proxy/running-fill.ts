@@ -49,7 +49,7 @@ export class RunningFill implements FillShare {
     this.key = exchange.key;
     this.#exchange = exchange;
     // Before the origin is asked: a purge from now on wins over what it answers.
-    this.#fill = services.store!.beginFill(exchange.key);
+    this.#fill = services.store!.beginFill(exchange.key, exchange.variants);
     // What the client wants stored nowhere is no reason for others to wait.
     services.fills.add(this, exchange.directives.has('no-store'));
     this.ready = this.#run().then((outcome) => {
@@ -101,12 +101,14 @@ export class RunningFill implements FillShare {
 
   async #run(): Promise<FillOutcome> {
     try {
-      let validation = validationOf(this.#exchange.stored);
+      let validation = validationOf(this.#exchange);
       let response = await this.#ask(validation);
       if (this.#judged !== null) return this.#judged;
       if (response.status === 304) {
         const outcome =
-          validation === null ? null : validate(this.#exchange, validation, response, this.#fill);
+          validation === null
+            ? null
+            : await validate(this.#exchange, validation, response, this.#fill);
         response.body.abort();
         if (outcome !== null) return this.#end(outcome);
         // The 304 speaks of another version, or of no condition of ours: once more without one.
@@ -165,6 +167,7 @@ export class RunningFill implements FillShare {
         mayCompress: mayCompress(head.fields),
         varyNames: head.varyNames,
         requestFields: fields,
+        etag: head.etag,
       });
     } catch {
       // A head that is too large to store is served all the same.

@@ -4,6 +4,7 @@
 
 import type { RawFields } from '../http/fields.js';
 import type { Head } from './entry.js';
+import type { Variants } from './variants.js';
 
 /**
  * Bytes on loan from a native page. `bytes` is valid until `release()`, which detaches it: its length is
@@ -78,6 +79,8 @@ export interface FillHead {
   /** The head's Vary names; with `requestFields` they make the key of the variant. */
   readonly varyNames: readonly string[];
   readonly requestFields: RawFields;
+  /** The head's, for the list of the URI's variants. */
+  readonly etag?: string;
 }
 
 /**
@@ -144,10 +147,11 @@ export interface StoreStats {
 }
 
 export type Found =
-  | { readonly kind: 'object'; readonly object: StoredObject }
+  /** `variants`: those of the URI, where its responses vary. */
+  | { readonly kind: 'object'; readonly object: StoredObject; readonly variants: Variants | null }
   | { readonly kind: 'uri-miss' }
   /** The key is known, but no stored variant fits these request fields. */
-  | { readonly kind: 'vary-miss' };
+  | { readonly kind: 'vary-miss'; readonly variants: Variants };
 
 export interface CacheStore {
   /** A body of more bytes than this would push out its own beginning: it is not worth storing. */
@@ -161,7 +165,25 @@ export interface CacheStore {
   variantKey(key: string, varyNames: readonly string[], fields: RawFields): string;
   /** As a stored head holds them. */
   tagHashes(tags: readonly string[]): Uint8Array;
-  beginFill(primaryKey: string): Fill;
+  /** `variants` of the URI that a look-up has found: they stay reachable beside the one that is fetched. */
+  beginFill(primaryKey: string, variants?: Variants | null): Fill;
+  /**
+   * Stored variants of a URI, whatever they are chosen by: those at these places (variants.ts) that are there
+   * still, the most recent first. The caller closes them.
+   */
+  variantsAt(
+    primaryKey: string,
+    variants: Variants,
+    places: readonly string[],
+  ): Promise<StoredObject[]>;
+  /** A request that makes this choice finds the variant `object` as well from now on. */
+  addChoice(
+    primaryKey: string,
+    variants: Variants,
+    choice: string,
+    object: StoredObject,
+    fill: Fill,
+  ): void;
   /** Replaces the head of a stored object after a 304 to `fill`; body and version stay. */
   refresh(object: StoredObject, head: Uint8Array, fill: Fill): void;
   /**

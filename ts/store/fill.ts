@@ -29,6 +29,8 @@ export interface FillOptions {
   readonly primaryKey: string;
   /** Key of the record for this head and these request fields. */
   readonly keyOf: (head: FillHead) => string;
+  /** Called when the response under this head can be found, if the URI's other variants can as well. */
+  readonly onPublished: (fill: NativeFill, head: FillHead) => void;
   /** How long a producer waits for a follower that nothing else can serve. */
   readonly followerGraceMs: number;
   /** Reads a chunk from a tier outside the addon; null where there is none. */
@@ -55,6 +57,7 @@ export class NativeFill implements Fill {
   #graceTimer: NodeJS.Timeout | null = null;
   #closed = false;
   #wasPurged = false;
+  #head: FillHead | null = null;
 
   constructor(options: FillOptions) {
     this.#options = options;
@@ -64,6 +67,7 @@ export class NativeFill implements Fill {
   }
 
   begin(head: FillHead): void {
+    this.#head = head;
     const bodyLength = head.bodyLength ?? -1;
     this.#options.native.fillBegin(
       this.handle,
@@ -140,6 +144,7 @@ export class NativeFill implements Fill {
     this.#clearGrace();
     try {
       this.#options.native.fillFinish(this.handle);
+      if (this.#head !== null) this.#options.onPublished(this, this.#head);
     } catch (error) {
       this.fail(translateFailure(error) as Error);
     }

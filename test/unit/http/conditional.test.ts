@@ -5,6 +5,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import {
+  hasCondition,
   hasOriginPrecondition,
   notModified,
   notModifiedFields,
@@ -17,7 +18,7 @@ import {
   tagMembers,
 } from '../../../ts/http/entity-tag.js';
 import { formatHttpDate } from '../../../ts/http/http-date.js';
-import { matchesStored, mergeNotModified } from '../../../ts/http/merge.js';
+import { contradicts, matchesStored, mergeNotModified } from '../../../ts/http/merge.js';
 
 const nowMs = Date.UTC(2026, 10, 24);
 const modifiedS = Date.UTC(2026, 0, 1) / 1000;
@@ -260,4 +261,25 @@ test('merge: a tag that the stored response lacks needs the date to agree', (t) 
   t.false(matches(['ETag', '"n"'], ''));
   t.false(matches(['ETag', '"a"', 'ETag', '"b"']));
   t.true(matches(['ETag', 'odd'], 'odd'));
+});
+
+test('merge: a HEAD contradicts what is stored by each field that differs, not by one it lacks', (t) => {
+  const stored = { etag: '"a"', lastModifiedS: modifiedS, bodyLength: 9 };
+  const against = (...answer: string[]) => contradicts(stored, answer, nowMs);
+  t.false(against());
+  t.false(
+    against('ETag', '"a"', 'Last-Modified', formatHttpDate(modifiedS), 'Content-Length', '9'),
+  );
+  t.true(against('ETag', 'W/"a"'));
+  t.true(against('ETag', '"a"', 'ETag', '"a"'));
+  t.true(against('Last-Modified', formatHttpDate(modifiedS - 1)));
+  t.true(against('Last-Modified', 'yesterday'));
+  t.true(against('Content-Length', '10'));
+  t.true(contradicts({ ...stored, bodyLength: null }, ['Content-Length', '9'], nowMs));
+});
+
+test('conditional: only If-None-Match and If-Modified-Since make a 304 an answer', (t) => {
+  t.true(hasCondition(['IF-NONE-MATCH', '*']));
+  t.true(hasCondition(['If-Modified-Since', '']));
+  t.false(hasCondition(['If-Match', '*', 'If-Range', '"a"', 'Range', 'bytes=0-1']));
 });

@@ -27,7 +27,7 @@ const stages: readonly (readonly string[])[] = [
     'build/test/unit/vectors/*.test.js',
     'build/test/model/*.test.js',
   ],
-  ['build/test/conformance/*.test.js'],
+  ['build/test/scenario/[0-9]*.test.js'],
 ];
 const limitMs = 180_000;
 

@@ -1,7 +1,7 @@
 // Section 3 of the clauses: whether a response may be stored. What is stored answers the next request
 // without the origin; what is not costs a second play.
 
-import { answer, head, notModified, scenario } from './language/scenario.js';
+import { answer, bytes, head, notModified, scenario } from './language/scenario.js';
 
 const fresh = 'Cache-Control: max-age=60';
 const unknownStatuses = [299, 402, 418, 451, 499, 599];
@@ -171,6 +171,21 @@ scenario('3.9b Set-Cookie is not stored on heuristic freshness', async (s) => {
 
 scenario('3.9c cookies of a request inhibit nothing', async (s) => {
   await s.isReused(fresh, ['Cookie: a=1']);
+});
+
+scenario('3.10 what came in doubtful framing is not stored', async ({ origin, client }) => {
+  const doubtful = [
+    bytes(`${head([fresh, 'Content-Length: 5'])}one`),
+    bytes(`${head([fresh, 'Transfer-Encoding: chunked'])}3\r\none\r\n`),
+    bytes(`${head([fresh, 'Transfer-Encoding: chunked'])}3\r\nonetwo\r\n0\r\n\r\n`),
+    bytes(`${head([fresh, 'Transfer-Encoding: chunked'])}3\none\n0\n\n`),
+  ];
+  for (const [at, play] of doubtful.entries()) {
+    origin.always(play);
+    await client.get(`/${at}`);
+    origin.always(answer(fresh, 'good'));
+    await client.get(`/${at}`).gives({ body: 'good', cache: 'MISS' });
+  }
 });
 
 scenario('3.11 a newer response that may not be stored leaves the older one', async (s) => {

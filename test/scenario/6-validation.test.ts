@@ -323,6 +323,13 @@ scenario('6.12c a 5xx is passed on', async ({ origin, client, clock }) => {
   await client.get('/a').gives({ body: 'one', cache: 'REVALIDATED' });
 });
 
+scenario('6.13c HEAD with another status touches nothing', async ({ origin, client }) => {
+  origin.plays(answer(tagged, 'one'), answer('', '', 500));
+  await client.get('/a').gives({ body: 'one' });
+  await client.head('/a', 'Cache-Control: no-cache').gives({ status: 500 });
+  await client.get('/a').gives({ body: 'one', cache: 'HIT' });
+});
+
 scenario('6.14a HEAD is answered from a stored GET', async ({ origin, client }) => {
   origin.plays(answer([...tagged, 'X-A: 1'], 'one'));
   await client.get('/a').gives({ body: 'one' });

@@ -161,10 +161,9 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   ): void {
     if (status < 200) return;
     const fields = fieldsOf((controller as unknown as { rawHeaders: Buffer[] }).rawHeaders);
-    if (fields === null) {
-      controller.abort(
-        new UpstreamError('UPSTREAM_PROTOCOL', `${this.#url.origin} sent a malformed header field`),
-      );
+    const fault = fields === null ? 'a malformed header field' : codingFault(fields);
+    if (fields === null || fault !== null) {
+      controller.abort(new UpstreamError('UPSTREAM_PROTOCOL', `${this.#url.origin} sent ${fault}`));
       return;
     }
     clearTimeout(this.#timer);
@@ -253,6 +252,16 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
     this.#isAborted = true;
     this.#controller?.abort(new UpstreamError('UPSTREAM_RESET', 'nobody wants the body any more'));
   }
+}
+
+/**
+ * The parser decodes chunks and no other coding: what it would read until the connection closes is not the
+ * content that the head describes, and nobody behind us would learn that it is coded.
+ */
+function codingFault(fields: RawFields): string | null {
+  const coding = fieldValue(fields, 'transfer-encoding');
+  if (coding === undefined || coding.toLowerCase() === 'chunked') return null;
+  return `a body in the transfer coding "${coding}", which is not decoded here`;
 }
 
 function framingOf(fields: RawFields): ReceptionPhase {

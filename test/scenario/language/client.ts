@@ -54,13 +54,21 @@ export class Connection {
   readonly #socket: Socket;
   readonly #incoming: Incoming;
   readonly #transcript: Transcript;
+  #seen = '';
 
   constructor(socket: Socket, transcript: Transcript) {
     this.#socket = socket;
     this.#transcript = transcript;
-    this.#incoming = new Incoming(socket, (part) =>
-      transcript.note('client <', part.toString('latin1')),
-    );
+    this.#incoming = new Incoming(socket, (part) => {
+      const text = part.toString('latin1');
+      this.#seen = (this.#seen + text).slice(0, 16_384);
+      transcript.note('client <', text);
+    });
+  }
+
+  /** What came so far, its beginning at least. */
+  get seen(): string {
+    return this.#seen;
   }
 
   /** Bytes as they are; text is latin1. */

@@ -35,6 +35,7 @@ export type {
 } from './store/contract.js';
 export { type DeviceOptions, openStore, type StoreOptions } from './store/store.js';
 export type { System, SystemStats } from './system.js';
+export type { OriginStats, UpstreamStats } from './upstream/upstream.js';
 
 export interface ProxyExtras {
   /** Where events go; nowhere if not given. */

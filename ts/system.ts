@@ -14,9 +14,12 @@ import type { CacheStore, StoreStats, VolumeStats } from './store/contract.js';
 import { formatDevice } from './store/format.js';
 import { openStore, type StoreOptions } from './store/store.js';
 import { formatSize } from './units.js';
+import type { UpstreamStats } from './upstream/upstream.js';
 
 export interface SystemStats {
   readonly proxy: Readonly<Record<string, number>>;
+  /** By name: what was repeated, and how each origin does. */
+  readonly upstreams: Readonly<Record<string, UpstreamStats>>;
   /** Null where enable_cache is false. */
   readonly store: StoreStats | null;
 }
@@ -50,7 +53,11 @@ export async function startSystem(loaded: LoadedConfig, log: Log): Promise<Syste
   try {
     proxy = await startProxy({ config, store });
     const running = proxy;
-    const stats = (): SystemStats => ({ proxy: running.stats(), store: store?.stats() ?? null });
+    const stats = (): SystemStats => ({
+      proxy: running.stats(),
+      upstreams: running.upstreamStats(),
+      store: store?.stats() ?? null,
+    });
     const purge = (request: unknown): Promise<PurgeReport> =>
       running.purge(readPurgeRequest(request));
     admin = await startConfiguredAdmin(config, { stats, purge }, log);

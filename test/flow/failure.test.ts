@@ -78,13 +78,17 @@ test('failure: an origin that falls silent in mid-body breaks the body', async (
     await reply.raw('half ');
     await reply.closed;
   };
-  await withProxy(t, { origin: stalled, config: impatient }, async (scene) => {
-    const got = await scene.get('/a');
-    t.is(got.body.toString(), 'half ');
-    t.false(got.isComplete);
-    t.true(await isAlive(scene));
-    t.is((await scene.get('/a')).field('x-cache'), 'MISS');
-  });
+  await withProxy(
+    t,
+    { origin: stalled, config: () => ({ timeouts: { idle: '200ms' } }) },
+    async (scene) => {
+      const got = await scene.get('/a');
+      t.is(got.body.toString(), 'half ');
+      t.false(got.isComplete);
+      t.true(await isAlive(scene));
+      t.is((await scene.get('/a')).field('x-cache'), 'MISS');
+    },
+  );
 });
 
 for (const how of ['close', 'reset'] as const) {

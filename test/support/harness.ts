@@ -9,11 +9,16 @@ import type { ExecutionContext } from 'ava';
 import type { Clock } from '../../ts/clock.js';
 import { loadConfig } from '../../ts/config/load.js';
 import type { Config, ConfigInput } from '../../ts/config/schema.js';
-import { type RunningProxy, startProxy } from '../../ts/proxy/proxy.js';
+import {
+  type RunningProxy,
+  type ProxyOptions as StartOptions,
+  startProxy,
+} from '../../ts/proxy/proxy.js';
 import type { PurgeReport, PurgeRequest } from '../../ts/proxy/purge-request.js';
 import type { CacheStore, StoreStats } from '../../ts/store/contract.js';
 import { formatDevice } from '../../ts/store/format.js';
 import { openStore, type StoreOptions } from '../../ts/store/store.js';
+import type { UpstreamStats } from '../../ts/upstream/upstream.js';
 import {
   type OpenResponse,
   openRequest,
@@ -53,6 +58,8 @@ export interface ProxyOptions {
   readonly device?: string;
   /** Laid over what the harness needs; may depend on the origin's "host:port". */
   readonly config?: (origin: string) => ConfigInput;
+  /** Timers, resolver and randomness towards origins. */
+  readonly upstream?: StartOptions['upstream'];
 }
 
 export interface Scene {
@@ -67,6 +74,7 @@ export interface Scene {
   send(target: string, options: RequestOptions): Promise<Response>;
   open(target: string, options?: RequestOptions): Promise<OpenResponse>;
   counters(): Record<string, number>;
+  upstreams(): Record<string, UpstreamStats>;
   purge(request: PurgeRequest): Promise<PurgeReport>;
   storeStats(): StoreStats;
   /** No exchange and no fill is under way any more: what was fetched is stored or dropped. */
@@ -92,7 +100,7 @@ export async function withProxy(
   const clock = steppingClock();
   const disk = await prepareDisk(options, directory);
   const config = configFor(options, origin.address, disk);
-  const start = () => startOver(config, disk, clock);
+  const start = () => startOver(config, disk, clock, options.upstream ?? {});
   let running = await start();
   t.teardown(() => stop(running));
   await run({
@@ -107,6 +115,7 @@ export async function withProxy(
     send: (target, request) => send(running.proxy.addresses[0]!, target, request),
     open: (target, request) => openRequest(running.proxy.addresses[0]!, target, request),
     counters: () => running.proxy.stats(),
+    upstreams: () => running.proxy.upstreamStats(),
     purge: (request) => running.proxy.purge(request),
     storeStats: () => running.store?.stats() ?? {},
     settled: () => settled(running),
@@ -170,7 +179,12 @@ function configFor(options: ProxyOptions, address: string, disk: Disk | null): C
   return loadConfig({ input: { ...base, ...options.config?.(address) }, env: {} }).config;
 }
 
-async function startOver(config: Config, disk: Disk | null, clock: Clock): Promise<Running> {
+async function startOver(
+  config: Config,
+  disk: Disk | null,
+  clock: Clock,
+  upstream: NonNullable<StartOptions['upstream']>,
+): Promise<Running> {
   const store =
     disk === null
       ? null
@@ -184,7 +198,7 @@ async function startOver(config: Config, disk: Disk | null, clock: Clock): Promi
           prefetch: config.rawDiskCache[0]!.enablePrefetch,
         });
   try {
-    return { proxy: await startProxy({ config, store, clock }), store };
+    return { proxy: await startProxy({ config, store, clock, upstream }), store };
   } catch (error) {
     await store?.close();
     throw error;

@@ -173,6 +173,8 @@ export const callRules: readonly CallRule[] = [
       'ts/store/inspect.ts': 'a look at the progress, as above',
       'ts/upstream/request.ts':
         'limit from the wish to the head, the wait for a connection included',
+      'ts/upstream/timers.ts':
+        'waits between attempts and between health checks, for tests to replace',
       'ts/proxy/proxy.ts': 'grace of a shutdown',
       'ts/cli/demo/throttle.ts': 'the demo origin sends at a given rate',
     },

@@ -15,6 +15,7 @@ import {
   type Settings,
   type UpstreamConfig,
 } from './schema.js';
+import { buildUpstream, plainUpstream } from './upstream-schema.js';
 
 const isServed = (address: Settings['listen'][number]): address is ServedAddress =>
   address.kind !== 'https';
@@ -100,15 +101,16 @@ function defaultSocketOf(settings: Settings): string | null {
 
 export function buildConfig(settings: Settings): Config {
   const { upstream_address: address, timeouts } = settings;
+  const defaults = { timeouts, maxRetries: settings.max_retries };
   const upstreams = new Map<string, UpstreamConfig>(
-    Object.entries(settings.upstreams).map(([name, { origins }]) => [
+    Object.entries(settings.upstreams).map(([name, upstream]) => [
       name,
-      { origin: origins[0]! },
+      buildUpstream(upstream, defaults),
     ]),
   );
   const routes = settings.routes.map(buildRoute);
   if (address !== undefined) {
-    upstreams.set(defaultUpstream, { origin: address });
+    upstreams.set(defaultUpstream, plainUpstream(address, defaults));
     routes.push(buildRoute(plainRoute));
   }
   return {
@@ -138,9 +140,6 @@ export function buildConfig(settings: Settings): Config {
       ioBackend: disk.io_backend,
     })),
     timeouts: {
-      connectMs: timeouts.connect,
-      headMs: timeouts.head,
-      idleMs: timeouts.idle,
       clientIdleMs: timeouts.client_idle,
       followerGraceMs: timeouts.follower_grace,
     },

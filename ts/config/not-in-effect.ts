@@ -15,9 +15,7 @@ export interface LaterKey {
 export const laterKeys: readonly LaterKey[] = [
   { key: 'listen', when: (value) => typeof value === 'string' && value.startsWith('https:') },
   { key: 'listen[]', when: (value) => typeof value === 'string' && value.startsWith('https:') },
-  { key: 'upstreams.NAME.origins[1..]' },
   { key: 'upstreams.NAME.tls' },
-  { key: 'upstreams.NAME.health' },
   { key: 'routes[].rewrite' },
   { key: 'routes[].headers' },
   { key: 'routes[].limit_rate' },
@@ -25,7 +23,6 @@ export const laterKeys: readonly LaterKey[] = [
   { key: 'lanes', when: (value) => value !== 0 && value !== '0' },
   { key: 'slice_size' },
   { key: 'max_concurrent_subrequests' },
-  { key: 'max_retries' },
   { key: 'slice_patterns' },
 ];
 

@@ -49,6 +49,17 @@ function ownUpstreamName({ upstreams }: Settings): Problem[] {
   return [{ path: ['upstreams', defaultUpstream], text }];
 }
 
+function distinctOrigins({ upstreams }: Settings): Problem[] {
+  return Object.entries(upstreams).flatMap(([name, { origins }]) =>
+    origins.flatMap(({ url }, index): Problem[] => {
+      const first = origins.findIndex((other) => other.url.origin === url.origin);
+      if (first === index) return [];
+      const text = `found ${show(url.origin)} twice; allowed: once, with a weight`;
+      return [{ path: ['upstreams', name, 'origins', index], text }];
+    }),
+  );
+}
+
 /** Enabled for nobody, or for everybody: neither can be meant. */
 function purgeIsGuarded({ purge }: Settings): Problem[] {
   if (!purge.enabled || purge.auth_token !== undefined || purge.allow !== undefined) return [];
@@ -166,7 +177,7 @@ function noLoop({ upstream_address: address, upstreams, listen, admin }: Setting
   const own = admin.listen === undefined ? listen : [...listen, admin.listen];
   const origins: { path: KeyPath; origin: URL }[] = Object.entries(upstreams).flatMap(
     ([name, { origins: urls }]) =>
-      urls.map((origin, index) => ({ path: ['upstreams', name, 'origins', index], origin })),
+      urls.map(({ url }, index) => ({ path: ['upstreams', name, 'origins', index], origin: url })),
   );
   if (address !== undefined) origins.unshift({ path: ['upstream_address'], origin: address });
   return origins.flatMap(({ path, origin }): Problem[] => {
@@ -184,6 +195,7 @@ const rules: readonly Rule[] = [
   { reads: ['upstream_address', 'routes', 'upstreams'], check: someUpstream },
   { reads: ['upstream_address', 'routes', 'upstreams'], check: knownUpstreams },
   { reads: ['upstreams'], check: ownUpstreamName },
+  { reads: ['upstreams'], check: distinctOrigins },
   { reads: ['memory_limit', 'l1_cache_size_bytes'], check: memoryFits },
   {
     reads: ['raw_disk_cache', 'enable_cache', 'enable_l2_cache', 'l2_backend'],

@@ -4,6 +4,7 @@
 // docs/reference/config.md describes each key for people, and a test compares the two.
 
 import { z } from 'zod';
+import { type UpstreamConfig, upstreamSchema } from './upstream-schema.js';
 import {
   type AddressBlock,
   addressBlock,
@@ -70,12 +71,6 @@ const rawDiskCache = section({
 const upstreamName = checked<string, string>('a name of letters, digits, "_" and "-"', (value) =>
   typeof value === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(value) ? value : null,
 );
-
-const upstream = section({
-  origins: oneOrList(originUrl()),
-  tls: laterSection().optional(),
-  health: laterSection().optional(),
-});
 
 type QueryInput = 'keep' | 'drop' | { only: string[] } | { without: string[] };
 
@@ -157,7 +152,7 @@ export const plainRoute = route.parse({});
 
 export const configSchema = section({
   upstream_address: originUrl().optional(),
-  upstreams: z.record(upstreamName, upstream).prefault({}),
+  upstreams: z.record(upstreamName, upstreamSchema).prefault({}),
   routes: z.array(route).prefault([]),
   listen: oneOrList(listenAddress()).prefault('127.0.0.1:8080'),
   admin: section({ listen: adminAddress().optional() }).prefault({}),
@@ -175,6 +170,7 @@ export const configSchema = section({
     connect: duration(1, day).prefault('5s'),
     head: duration(1, day).prefault('30s'),
     idle: duration(1, day).prefault('30s'),
+    total: duration(1, day).prefault('1d'),
     client_idle: duration(1, day).prefault('60s'),
     follower_grace: duration(1, day).prefault('10s'),
   }).prefault({}),
@@ -201,7 +197,7 @@ export const configSchema = section({
   }).prefault({}),
   slice_size: size(64 * kib, 10 * mib, mib).optional(),
   max_concurrent_subrequests: wholeNumber(1, 1024).optional(),
-  max_retries: wholeNumber(0, 100).optional(),
+  max_retries: wholeNumber(0, 100).prefault(1),
   slice_patterns: z.array(text('a path pattern')).optional(),
 });
 
@@ -262,9 +258,7 @@ export interface RouteConfig {
   readonly cache: RouteCacheConfig;
 }
 
-export interface UpstreamConfig {
-  readonly origin: URL;
-}
+export type { UpstreamConfig } from './upstream-schema.js';
 
 export interface PurgeConfig {
   /** The PURGE method on the public listeners. */
@@ -320,10 +314,8 @@ export interface Config {
   readonly l2TotalSizeBytes: number;
   /** One or several devices; the keys are spread over them. */
   readonly rawDiskCache: readonly RawDiskConfig[];
+  /** Those towards origins are in each upstream. */
   readonly timeouts: {
-    readonly connectMs: number;
-    readonly headMs: number;
-    readonly idleMs: number;
     readonly clientIdleMs: number;
     readonly followerGraceMs: number;
   };

@@ -153,19 +153,66 @@ export const adminAddress = () =>
     },
   );
 
+const originForm = '"host:port" or a http or https URL without path, query or credentials';
+
 /** "host:port" means http. No path: joining one to every target is what rewriting is for. */
-export const originUrl = () =>
-  checked<string, URL>(
-    '"host:port" or a http or https URL without path, query or credentials',
+function readOrigin(value: unknown): URL | null {
+  if (typeof value !== 'string') return null;
+  const written = /^https?:\/\//i.test(value) ? value : `http://${value}`;
+  if (written !== value && splitHostPort(value) === null) return null;
+  if (/\s/.test(written) || !URL.canParse(written)) return null;
+  const url = new URL(written);
+  const isBare = url.pathname === '/' && url.search === '' && url.hash === '';
+  const isOpen = url.username === '' && url.password === '';
+  return isBare && isOpen && url.port !== '0' && !/[?#@]/.test(written) ? url : null;
+}
+
+export const originUrl = () => checked<string, URL>(originForm, readOrigin);
+
+export interface WeightedOrigin {
+  readonly url: URL;
+  readonly weight: number;
+}
+
+/** One of several: an address, or `{ url: address, weight: 3 }`. */
+export const weightedOrigin = () =>
+  checked<string | { url: string; weight?: number }, WeightedOrigin>(
+    `${originForm}; or { url: ..., weight: 1 to 1000 }`,
     (value) => {
-      if (typeof value !== 'string') return null;
-      const written = /^https?:\/\//i.test(value) ? value : `http://${value}`;
-      if (written !== value && splitHostPort(value) === null) return null;
-      if (/\s/.test(written) || !URL.canParse(written)) return null;
-      const url = new URL(written);
-      const isBare = url.pathname === '/' && url.search === '' && url.hash === '';
-      const isOpen = url.username === '' && url.password === '';
-      return isBare && isOpen && url.port !== '0' && !/[?#@]/.test(written) ? url : null;
+      if (typeof value !== 'object' || value === null) {
+        const url = readOrigin(value);
+        return url === null ? null : { url, weight: 1 };
+      }
+      const { url: address, weight = 1, ...others } = value as Record<string, unknown>;
+      const url = readOrigin(address);
+      const isWeight = Number.isInteger(weight) && Number(weight) >= 1 && Number(weight) <= 1000;
+      const isKnown = Object.keys(others).length === 0;
+      return url !== null && isWeight && isKnown ? { url, weight: Number(weight) } : null;
+    },
+  );
+
+/** What a health check asks for. */
+export const originPath = () =>
+  checked<string, string>('a path that begins with "/", without space or "#"', (value) =>
+    typeof value === 'string' && /^\/[\x21\x22\x24-\x7e]*$/.test(value) ? value : null,
+  );
+
+/** One or a list of `503` and `"5xx"`. */
+export const statusSet = () =>
+  checked<number | string | readonly (number | string)[], ReadonlySet<number>>(
+    'a status from 200 to 599 or a class such as "5xx", or a list of these',
+    (value) => {
+      const statuses = new Set<number>();
+      for (const item of Array.isArray(value) ? value : [value]) {
+        const text = typeof item === 'number' ? `${item}` : item;
+        if (typeof text !== 'string' || !/^[2-5](\d\d|xx)$/.test(text)) return null;
+        const isClass = text.endsWith('xx');
+        const first = isClass ? Number(text[0]) * 100 : Number(text);
+        for (let status = first; status < first + (isClass ? 100 : 1); status += 1) {
+          statuses.add(status);
+        }
+      }
+      return statuses;
     },
   );
 

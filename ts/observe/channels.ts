@@ -26,5 +26,16 @@ export interface FaultReport {
   readonly error: string;
 }
 
+/** An origin that is not asked any more, or again. */
+export interface OriginReport {
+  readonly upstream: string;
+  readonly origin: string;
+  readonly state: 'out' | 'in';
+  readonly reason: string;
+  /** What the proxy does about it. */
+  readonly follows: string;
+}
+
 export const exchangeChannel = channel('millrace:exchange');
 export const faultChannel = channel('millrace:fault');
+export const originChannel = channel('millrace:origin');

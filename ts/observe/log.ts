@@ -8,6 +8,8 @@ import {
   exchangeChannel,
   type FaultReport,
   faultChannel,
+  type OriginReport,
+  originChannel,
 } from './channels.js';
 
 type Write = (fields: object, message: string) => void;
@@ -49,6 +51,11 @@ export function createLog(level: string): ProgramLog {
   const onFault = (report: unknown): void => logger.warn(report as FaultReport, 'fault');
   const onExchange = (report: unknown): void =>
     logger[levelOf(report as ExchangeReport)](report as ExchangeReport, 'exchange');
+  const onOrigin = (report: unknown): void => {
+    const { state } = report as OriginReport;
+    logger[state === 'in' ? 'info' : 'warn'](report as OriginReport, 'origin');
+  };
+  originChannel.subscribe(onOrigin);
   faultChannel.subscribe(onFault);
   exchangeChannel.subscribe(onExchange);
   return {
@@ -57,6 +64,7 @@ export function createLog(level: string): ProgramLog {
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(fields, message),
     close: () => {
+      originChannel.unsubscribe(onOrigin);
       faultChannel.unsubscribe(onFault);
       exchangeChannel.unsubscribe(onExchange);
       destination.flushSync();

@@ -2,9 +2,8 @@
 // request that the store could do without is sent; routes choose it by cache.stale.on_429.
 
 import type { Clock } from '../clock.js';
-import { parseDeltaSeconds } from '../http/cache-control.js';
-import { fieldLines, type RawFields } from '../http/fields.js';
-import { parseHttpDate } from '../http/http-date.js';
+import type { RawFields } from '../http/fields.js';
+import { retryAfterMs } from '../http/retry-after.js';
 
 /** No origin is left alone for longer on the word of one answer. */
 const holdMaxMs = 3_600_000;
@@ -32,14 +31,4 @@ export class BackOff {
     if (left <= 0) this.#until.delete(upstream);
     return Math.max(0, left);
   }
-}
-
-/** Seconds or a date (RFC 9110 section 10.2.3); null for anything else. */
-function retryAfterMs(fields: RawFields, nowMs: number): number | null {
-  const lines = fieldLines(fields, 'retry-after');
-  if (lines.length !== 1) return null;
-  const seconds = parseDeltaSeconds(lines[0]!);
-  if (seconds !== null) return seconds * 1000;
-  const dateS = parseHttpDate(lines[0]!, nowMs);
-  return dateS === null ? null : dateS * 1000 - nowMs;
 }

@@ -43,10 +43,10 @@ export function explainUrl(config: Config, method: string, url: string): string[
     return [`${method} ${url}: refused with 400: ${(error as Error).message}`];
   }
   const { cache } = rule;
-  const origin = config.upstreams.get(rule.upstream)?.origin.origin ?? '(none)';
+  const origins = config.upstreams.get(rule.upstream)?.origins.map(({ url }) => url.origin) ?? [];
   return [
     `route:    ${number + 1} of ${routes.rules.length}`,
-    `upstream: ${rule.upstream} (${origin})`,
+    `upstream: ${rule.upstream} (${origins.join(', ')})`,
     `key:      ${key}`,
     `cache:    ${cacheWord(config, method, cache.pass)}`,
     `variant:  ${['Vary', ...cache.key.fields].join(', ')}`,

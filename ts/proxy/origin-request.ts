@@ -6,8 +6,8 @@ import { InternalError, UpstreamError } from '../errors.js';
 import type { RawFields } from '../http/fields.js';
 import { withoutHopByHop } from '../http/hop-by-hop.js';
 import { appendVia } from '../http/via.js';
-import type { Origin } from '../upstream/pool.js';
-import { type HeadReader, sendRequest, type UpstreamResponse } from '../upstream/request.js';
+import type { HeadReader, UpstreamResponse } from '../upstream/request.js';
+import type { Upstream } from '../upstream/upstream.js';
 import type { Exchange } from './exchange.js';
 import { clientScheme } from './route.js';
 
@@ -28,23 +28,23 @@ const rewriting =
 
 export type RequestPurpose = 'pass' | 'fill';
 
-export function originOf(exchange: Exchange): Origin {
-  const origin = exchange.services.origins.get(exchange.rule!.upstream);
-  if (origin === undefined) {
+function upstreamOf(exchange: Exchange): Upstream {
+  const upstream = exchange.services.upstreams.get(exchange.rule!.upstream);
+  if (upstream === undefined) {
     throw new InternalError('INTERNAL', `no upstream is called ${exchange.rule!.upstream}`);
   }
-  return origin;
+  return upstream;
 }
 
+/** Host is the upstream's to add: it is that of the origin it chooses. */
 export function originFields(
   exchange: Exchange,
-  origin: Origin,
   purpose: RequestPurpose,
   extra: RawFields,
 ): string[] {
   const { request, services } = exchange;
   const received = withoutHopByHop(exchange.fields);
-  const fields: string[] = ['Host', origin.url.host];
+  const fields: string[] = [];
   for (let at = 0; at + 1 < received.length; at += 2) {
     const name = received[at]!.toLowerCase();
     if (overwritten.test(name)) continue;
@@ -67,7 +67,6 @@ export async function askOrigin(
   onHead: HeadReader = () => {},
 ): Promise<UpstreamResponse> {
   const { services } = exchange;
-  const origin = originOf(exchange);
   refuseWhileHeld(exchange);
   services.counters.originRequests += 1;
   const { upstream, cache } = exchange.rule!;
@@ -78,15 +77,14 @@ export async function askOrigin(
     onHead(response);
   };
   try {
-    return await sendRequest(
-      origin,
+    return await upstreamOf(exchange).send(
       {
         method: exchange.method,
         target: exchange.target,
-        fields: originFields(exchange, origin, purpose, extra),
+        fields: originFields(exchange, purpose, extra),
         body: exchange.hasRequestBody ? exchange.request : null,
+        key: exchange.key,
       },
-      services.clock,
       read,
     );
   } catch (error) {

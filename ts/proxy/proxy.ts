@@ -1,11 +1,11 @@
-// A running proxy: origins, routes, fills and listeners put together over one store. Owns everything but
+// A running proxy: upstreams, routes, fills and listeners put together over one store. Owns everything but
 // the store, which its maker opens and closes.
 
 import { randomBytes } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.js';
 import type { Config } from '../config/schema.js';
 import type { CacheStore } from '../store/contract.js';
-import { openOrigin } from '../upstream/pool.js';
+import { openUpstream, type UpstreamContext, type UpstreamStats } from '../upstream/upstream.js';
 import { BackOff } from './back-off.js';
 import { newExchange, runExchange } from './exchange.js';
 import { FillTable } from './fill-table.js';
@@ -19,6 +19,8 @@ export interface ProxyOptions {
   /** Null: caching is off. */
   readonly store: CacheStore | null;
   readonly clock?: Clock;
+  /** In place of the system's timers, resolver and randomness towards origins. */
+  readonly upstream?: Omit<UpstreamContext, 'clock'>;
 }
 
 export interface RunningProxy {
@@ -26,6 +28,8 @@ export interface RunningProxy {
   readonly addresses: readonly string[];
   /** Counts since start, and what is open now. */
   stats(): Record<string, number>;
+  /** By name: each origin's state and counts since start. */
+  upstreamStats(): Record<string, UpstreamStats>;
   /** Resolves when the purge is durable; rejects with ClientError or StoreError. */
   purge(request: PurgeRequest): Promise<PurgeReport>;
   /** Takes no more requests, gives the running ones up to `graceMs`, then ends them. */
@@ -52,12 +56,16 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   } catch (error) {
     for (const listener of listeners) listener.destroy();
     await Promise.all(listeners.map((listener) => listener.close()));
-    await closeOrigins(services);
+    await closeUpstreams(services);
     throw error;
   }
   return {
     addresses: listeners.map((listener) => listener.address),
     stats: () => statsOf(services),
+    upstreamStats: () =>
+      Object.fromEntries(
+        [...services.upstreams].map(([name, upstream]) => [name, upstream.stats()]),
+      ),
     purge: (request) => purge(services, request),
     close: (graceMs) => closeProxy(services, listeners, graceMs),
   };
@@ -71,23 +79,15 @@ function statsOf(services: Services): Record<string, number> {
 
 function servicesOf(options: ProxyOptions): Services {
   const { config, store, clock = systemClock } = options;
-  const { timeouts } = config;
-  const origins = [...config.upstreams].map(
+  const upstreams = [...config.upstreams].map(
     ([name, upstream]) =>
-      [
-        name,
-        openOrigin(upstream.origin, {
-          connectTimeoutMs: timeouts.connectMs,
-          headTimeoutMs: timeouts.headMs,
-          idleTimeoutMs: timeouts.idleMs,
-        }),
-      ] as const,
+      [name, openUpstream(name, upstream, { ...options.upstream, clock })] as const,
   );
   return {
     config,
     store,
     routes: compileRoutes(config),
-    origins: new Map(origins),
+    upstreams: new Map(upstreams),
     fills: new FillTable(clock),
     backOff: new BackOff(clock),
     clock,
@@ -111,9 +111,9 @@ async function closeProxy(
   services.fills.abandonAll();
   for (const listener of listeners) listener.destroy();
   await drained;
-  await closeOrigins(services);
+  await closeUpstreams(services);
 }
 
-async function closeOrigins(services: Services): Promise<void> {
-  await Promise.all([...services.origins.values()].map((origin) => origin.pool.destroy()));
+async function closeUpstreams(services: Services): Promise<void> {
+  await Promise.all([...services.upstreams.values()].map((upstream) => upstream.close()));
 }

@@ -1,10 +1,10 @@
-// What every step may use: configuration values, the store, the origins, the clock, counters. Made once in
+// What every step may use: configuration values, the store, the upstreams, the clock, counters. Made once in
 // proxy.ts; steps get it with their exchange and reach nothing else.
 
 import type { Clock } from '../clock.js';
 import type { Config } from '../config/schema.js';
 import type { CacheStore } from '../store/contract.js';
-import type { Origin } from '../upstream/pool.js';
+import type { Upstream } from '../upstream/upstream.js';
 import type { BackOff } from './back-off.js';
 import type { FillTable } from './fill-table.js';
 import type { Routes } from './routes.js';
@@ -62,7 +62,7 @@ export interface Services {
   /** Null: caching is off, everything passes. */
   readonly store: CacheStore | null;
   readonly routes: Routes;
-  readonly origins: ReadonlyMap<string, Origin>;
+  readonly upstreams: ReadonlyMap<string, Upstream>;
   readonly fills: FillTable;
   readonly backOff: BackOff;
   readonly clock: Clock;

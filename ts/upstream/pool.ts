@@ -1,6 +1,10 @@
-// Connections to one origin: an undici pool with our timeouts and limits.
+// Connections to one origin: undici pools with our timeouts and limits. Connections are made anew after a
+// bound, so that a name whose address has changed is followed however busy its connections are: the pool
+// is then left to end with its last response, and another one takes its place.
 
-import { buildConnector, Pool } from 'undici';
+import type { LookupFunction } from 'node:net';
+import { buildConnector, type Dispatcher, Pool } from 'undici';
+import type { Clock } from '../clock.js';
 import { sharedReads } from './origin-socket.js';
 
 export interface PoolOptions {
@@ -8,14 +12,12 @@ export interface PoolOptions {
   readonly headTimeoutMs: number;
   /** Longest silence within a body. */
   readonly idleTimeoutMs: number;
-}
-
-/** One origin and the connections to it. */
-export interface Origin {
-  readonly url: URL;
-  /** Longest time from the wish to the head, waiting for a free connection included. */
-  readonly answerTimeoutMs: number;
-  readonly pool: Pool;
+  readonly connections?: number;
+  /** Connections older than this get no new request; for ever where it is not given. */
+  readonly connectionAgeMs?: number;
+  readonly clock?: Clock;
+  /** In place of the system's resolver. */
+  readonly lookup?: LookupFunction;
 }
 
 // Enough for 10,000 clients on distinct cold objects to share; each holds one connection per fill.
@@ -23,28 +25,78 @@ const connectionsMax = 256;
 /** A head of more than this is refused; Node's own limit for requests is 16 KiB. */
 const headBytesMax = 32 * 1024;
 
+/** One origin and the connections to it. */
+export class Origin {
+  readonly url: URL;
+  /** Longest time from the wish to the head, waiting for a free connection included. */
+  readonly answerTimeoutMs: number;
+  readonly #options: PoolOptions;
+  /** Those that still end what they have begun, and the one in use. */
+  readonly #open = new Set<Pool>();
+  #pool: Pool;
+  #openedMs: number;
+
+  constructor(url: URL, options: PoolOptions) {
+    this.url = url;
+    this.answerTimeoutMs = options.connectTimeoutMs + options.headTimeoutMs;
+    this.#options = options;
+    this.#pool = this.#openPool();
+    this.#openedMs = this.#nowMs;
+  }
+
+  get #nowMs(): number {
+    return this.#options.clock?.monotonic() ?? 0;
+  }
+
+  #openPool(): Pool {
+    const { connections = connectionsMax, headTimeoutMs, idleTimeoutMs } = this.#options;
+    const pool = new Pool(this.url.origin, {
+      connections,
+      // One request per connection at a time: behind a large body nothing else may wait.
+      pipelining: 1,
+      connect: connectorWith(this.url, this.#options),
+      headersTimeout: headTimeoutMs,
+      bodyTimeout: idleTimeoutMs,
+      maxHeaderSize: headBytesMax,
+    });
+    this.#open.add(pool);
+    return pool;
+  }
+
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    const { connectionAgeMs = Number.POSITIVE_INFINITY } = this.#options;
+    if (this.#nowMs - this.#openedMs >= connectionAgeMs) {
+      const old = this.#pool;
+      this.#pool = this.#openPool();
+      this.#openedMs = this.#nowMs;
+      const forget = (): void => void this.#open.delete(old);
+      // Fails where it was destroyed meanwhile, which is an end as well.
+      old.close().then(forget, forget);
+    }
+    this.#pool.dispatch(options, handler);
+  }
+
+  /** Gives up what is under way. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#open].map((pool) => pool.destroy()));
+  }
+}
+
 export function openOrigin(url: URL, options: PoolOptions): Origin {
-  const pool = new Pool(url.origin, {
-    connections: connectionsMax,
-    // One request per connection at a time: behind a large body nothing else may wait.
-    pipelining: 1,
-    connect: connectorWith(url, options.connectTimeoutMs),
-    headersTimeout: options.headTimeoutMs,
-    bodyTimeout: options.idleTimeoutMs,
-    maxHeaderSize: headBytesMax,
-  });
-  return { url, answerTimeoutMs: options.connectTimeoutMs + options.headTimeoutMs, pool };
+  return new Origin(url, options);
 }
 
 /**
  * undici takes a reset for the end of a body that ends with its connection. That body may be cut short, so
  * the error gets another code before undici sees it, and the body breaks like any other.
  */
-function connectorWith(url: URL, timeoutMs: number): buildConnector.connector {
+function connectorWith(url: URL, options: PoolOptions): buildConnector.connector {
+  const { connectTimeoutMs: timeout, lookup } = options;
   const reads = url.protocol === 'http:' ? { onread: sharedReads() } : {};
-  const connect = buildConnector({ timeout: timeoutMs, ...reads } as buildConnector.BuildOptions);
-  return (options, callback) =>
-    connect(options, (...result: Parameters<buildConnector.Callback>) => {
+  const resolver = lookup === undefined ? {} : { lookup };
+  const connect = buildConnector({ timeout, ...resolver, ...reads } as buildConnector.BuildOptions);
+  return (connectOptions, callback) =>
+    connect(connectOptions, (...result: Parameters<buildConnector.Callback>) => {
       result[1]?.on('error', (error: NodeJS.ErrnoException) => {
         if (error.code === 'ECONNRESET') error.code = 'ECONNABORTED';
       });

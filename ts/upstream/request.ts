@@ -52,33 +52,22 @@ export interface UpstreamResponse {
 /** Told of the head before anything of the body is parsed: who reads from here on need not pause. */
 export type HeadReader = (response: UpstreamResponse) => void;
 
-const safeToRepeat = new Set(['GET', 'HEAD']);
+export interface RequestLimits {
+  /** Longest time from the wish to the head; the origin's own where it is not given. */
+  readonly answerMs?: number;
+  /** Longest time from the wish to the last byte; none where it is not given. */
+  readonly totalMs?: number;
+  /** Called once when this request holds its connection no longer, however it ended. */
+  readonly onDone?: () => void;
+}
 
-/**
- * Sends the request. Rejects with an UpstreamError when no response head comes. A GET or HEAD whose
- * connection died before a byte of the answer is sent once more: an idle connection that the origin was
- * just closing looks exactly like that.
- */
-export async function sendRequest(
+/** Sends the request, once. Rejects with an UpstreamError when no response head comes. */
+export function sendRequest(
   origin: Origin,
   request: UpstreamRequest,
   clock: Clock,
   onHead: HeadReader = () => {},
-): Promise<UpstreamResponse> {
-  try {
-    return await attempt(origin, request, clock, onHead);
-  } catch (error) {
-    const mayRepeat = safeToRepeat.has(request.method) && request.body === null;
-    if (!mayRepeat || !(error instanceof UpstreamError) || !error.retryable) throw error;
-    return attempt(origin, request, clock, onHead);
-  }
-}
-
-function attempt(
-  origin: Origin,
-  request: UpstreamRequest,
-  clock: Clock,
-  onHead: HeadReader,
+  limits: RequestLimits = {},
 ): Promise<UpstreamResponse> {
   return new Promise((resolve, reject) => {
     const answer = (response: UpstreamResponse) => {
@@ -90,11 +79,11 @@ function attempt(
         reject(error);
       }
     };
-    const handler = new ResponseHandler(origin.url, clock, answer, reject);
+    const handler = new ResponseHandler(origin.url, clock, limits, answer, reject);
     // undici's own limits begin with a connection; this one also ends the wait for a free one. A request
     // with a body gets its answer when the body is through, however long that takes.
-    if (request.body === null) handler.limitWait(origin.answerTimeoutMs);
-    origin.pool.dispatch(
+    if (request.body === null) handler.limitWait(limits.answerMs ?? origin.answerTimeoutMs);
+    origin.dispatch(
       {
         method: request.method as Dispatcher.HttpMethod,
         path: request.target,
@@ -114,11 +103,14 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   readonly #resolve: (response: UpstreamResponse) => void;
   readonly #reject: (error: UpstreamError) => void;
   readonly #sentMs: number;
+  readonly #limits: RequestLimits;
   #controller: Dispatcher.DispatchController | null = null;
   #reader: BodyReader | null = null;
   #reception: Reception | null = null;
   #ending: Ending | null = null;
   #timer: NodeJS.Timeout | undefined;
+  #totalTimer: NodeJS.Timeout | undefined;
+  #isDone = false;
   #hasHead = false;
   #isPaused = false;
   #isAborted = false;
@@ -126,26 +118,48 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   constructor(
     url: URL,
     clock: Clock,
+    limits: RequestLimits,
     resolve: (response: UpstreamResponse) => void,
     reject: (error: UpstreamError) => void,
   ) {
     this.#url = url;
     this.#clock = clock;
+    this.#limits = limits;
     this.#resolve = resolve;
     this.#reject = reject;
     this.#sentMs = clock.now();
+    if (limits.totalMs !== undefined) this.#limitWhole(limits.totalMs);
   }
 
   limitWait(timeoutMs: number): void {
     this.#timer = setTimeout(() => {
-      this.#isAborted = true;
-      const error = new UpstreamError(
-        'UPSTREAM_TIMEOUT',
-        `${this.#url.origin} sent no response head within ${timeoutMs} ms`,
-      );
-      this.#controller?.abort(error);
-      this.#reject(error);
+      this.#giveUp(`${this.#url.origin} sent no response head within ${timeoutMs} ms`);
     }, timeoutMs);
+  }
+
+  #limitWhole(timeoutMs: number): void {
+    this.#totalTimer = setTimeout(() => {
+      const text = `${this.#url.origin} did not get to the end of its response in ${timeoutMs} ms`;
+      if (this.#hasHead) this.#controller?.abort(new UpstreamError('UPSTREAM_TIMEOUT', text));
+      else this.#giveUp(text);
+    }, timeoutMs);
+  }
+
+  /** Before the head. */
+  #giveUp(text: string): void {
+    this.#isAborted = true;
+    const error = new UpstreamError('UPSTREAM_TIMEOUT', text);
+    this.#controller?.abort(error);
+    this.#done();
+    this.#reject(error);
+  }
+
+  #done(): void {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#totalTimer);
+    if (this.#isDone) return;
+    this.#isDone = true;
+    this.#limits.onDone?.();
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -202,12 +216,13 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   }
 
   onResponseEnd(): void {
+    this.#done();
     this.#leaveSocket();
     this.#finish({ kind: 'end' });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    clearTimeout(this.#timer);
+    this.#done();
     this.#leaveSocket();
     const phase = this.#hasHead ? 'body' : 'head';
     const failure = upstreamFailure(this.#url, error, phase);
@@ -250,6 +265,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   abort(): void {
     if (this.#isAborted || this.#ending !== null) return;
     this.#isAborted = true;
+    this.#done();
     this.#controller?.abort(new UpstreamError('UPSTREAM_RESET', 'nobody wants the body any more'));
   }
 }

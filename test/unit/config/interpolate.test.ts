@@ -72,7 +72,7 @@ test('interpolate: variables may hold sizes, durations, numbers and flags', (t) 
     text,
     env: { UPSTREAM: 'a:1', L2: 'false', MEMORY: '536870912', TTL: '5m', RETRIES: '2' },
   });
-  t.is(config.upstreams.get('upstream_address')?.origin.port, '1');
+  t.is(config.upstreams.get('upstream_address')?.origins[0]?.url.port, '1');
   t.false(config.enableL2Cache);
   t.is(config.memoryLimitBytes, 512 * 1024 * 1024);
   t.is(config.cacheTtlMs, 300_000);
@@ -88,5 +88,5 @@ test('interpolate: comments, keys and programmatic options are left alone', (t) 
 test('interpolate: a value that --set replaces needs no variable', (t) => {
   const text = 'upstream_address: ${NONE}\nenable_l2_cache: false\n';
   const { config } = loadConfig({ text, env: {}, set: ['upstream_address=b:2'] });
-  t.is(config.upstreams.get('upstream_address')?.origin.host, 'b:2');
+  t.is(config.upstreams.get('upstream_address')?.origins[0]?.url.host, 'b:2');
 });

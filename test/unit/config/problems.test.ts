@@ -41,7 +41,7 @@ test('config: an unknown key gives file, line, key and the key that was meant', 
   ]);
   t.deepEqual(complaints('timeouts: { wibble: 1 }\n'), [
     'm.yaml:3: timeouts.wibble: unknown key; ' +
-      'allowed: connect, head, idle, client_idle, follower_grace',
+      'allowed: connect, head, idle, total, client_idle, follower_grace',
   ]);
   t.deepEqual(complaints('__proto__: { a: 1 }\n').length, 1);
 });
@@ -62,7 +62,8 @@ test('config: a wrong value gives what was found and what is allowed', (t) => {
     [
       'upstreams: { a: {} }',
       'upstreams.a.origins: missing; ' +
-        'allowed: "host:port" or a http or https URL without path, query or credentials',
+        'allowed: "host:port" or a http or https URL without path, query or credentials; ' +
+        'or { url: ..., weight: 1 to 1000 }',
     ],
     [
       'raw_disk_cache: { block_size: 5000 }',

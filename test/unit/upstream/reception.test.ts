@@ -15,7 +15,7 @@ const limits = { connectTimeoutMs: 20_000, headTimeoutMs: 20_000, idleTimeoutMs:
 async function originOf(t: ExecutionContext, script: Script): Promise<Origin> {
   const { address } = await startOrigin(t, script);
   const origin = openOrigin(new URL(`http://${address}`), limits);
-  t.teardown(() => origin.pool.destroy());
+  t.teardown(() => origin.close());
   return origin;
 }
 

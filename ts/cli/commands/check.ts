@@ -47,7 +47,8 @@ function describeRoute({ match, upstream, cache }: RouteConfig): string {
 function summarise(config: Config): string[] {
   const admin = config.admin.listen === null ? [] : [`admin: ${formatListen(config.admin.listen)}`];
   const upstreams = [...config.upstreams].map(
-    ([name, { origin }]) => `upstream: ${name} = ${origin.protocol}//${origin.host}`,
+    ([name, { origins }]) =>
+      `upstream: ${name} = ${origins.map(({ url }) => url.origin).join(', ')}`,
   );
   return [
     `listen: ${config.listen.map(formatListen).join(', ')}`,

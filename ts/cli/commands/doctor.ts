@@ -233,7 +233,9 @@ export async function findings(config: Config, notInEffect: readonly string[]): 
     ...(needsDisk ? config.rawDiskCache.map(checkDisk) : []),
     ...(await Promise.all(listeners.map(checkListen))),
     ...(await Promise.all(
-      [...config.upstreams].map(([name, { origin }]) => checkOrigin(name, origin)),
+      [...config.upstreams].flatMap(([name, { origins }]) =>
+        origins.map(({ url }) => checkOrigin(name, url)),
+      ),
     )),
     ...notInEffect.map((key) =>
       warn(`key ${key}`, 'not in effect in this version', 'leave it out'),

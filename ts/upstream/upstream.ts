@@ -1,0 +1,300 @@
+// An upstream: a group of origins that hold the same resources. Chooses one for each request, asks another
+// where that is safe and of use, keeps book of who is well. What it hands on is one response, as if
+// there were one origin.
+
+import type { LookupFunction } from 'node:net';
+import type { Clock } from '../clock.js';
+import type { UpstreamConfig } from '../config/schema.js';
+import { UpstreamError } from '../errors.js';
+import { retryAfterMs } from '../http/retry-after.js';
+import { type OriginReport, originChannel } from '../observe/channels.js';
+import { chosenByKey, hashOf, SmoothTurns, type Weighted } from './choice.js';
+import { type HealthChange, OriginHealth } from './health.js';
+import { startChecks } from './health-check.js';
+import { Origin } from './pool.js';
+import {
+  type HeadReader,
+  sendRequest,
+  type UpstreamRequest,
+  type UpstreamResponse,
+} from './request.js';
+import { backOffMs, isRepeatable, RetryBudget, type RetryReason, retryReasonOf } from './retry.js';
+import { systemTimers, type Timers } from './timers.js';
+
+export interface UpstreamContext {
+  readonly clock: Clock;
+  readonly timers?: Timers;
+  /** From 0 to 1. */
+  readonly random?: () => number;
+  readonly lookup?: LookupFunction;
+}
+
+/** Without Host, which is the chosen origin's. */
+export interface KeyedRequest extends UpstreamRequest {
+  /** What `balance: key` chooses by. */
+  readonly key: string;
+}
+
+export interface OriginStats {
+  readonly origin: string;
+  readonly weight: number;
+  readonly state: 'in' | 'out';
+  readonly requests: number;
+  readonly failures: number;
+}
+
+export interface UpstreamStats {
+  /** Repetitions by what they were made for, and those that the budget did not allow. */
+  readonly retries: Readonly<Record<RetryReason | 'denied', number>>;
+  readonly origins: readonly OriginStats[];
+}
+
+interface Server extends Weighted {
+  readonly origin: Origin;
+  readonly health: OriginHealth;
+  requests: number;
+  failures: number;
+}
+
+/** Another attempt: why, and after how long. */
+interface Again {
+  readonly reason: RetryReason;
+  readonly waitMs: number;
+}
+
+/** A response's body that nobody wants is read up to this, to keep its connection. */
+const drainedBytesMax = 64 * 1024;
+
+export class Upstream {
+  readonly name: string;
+  readonly #config: UpstreamConfig;
+  readonly #clock: Clock;
+  readonly #timers: Timers;
+  readonly #random: () => number;
+  readonly #servers: readonly Server[];
+  readonly #turns = new SmoothTurns<Server>();
+  readonly #budget: RetryBudget;
+  readonly #retries = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0, denied: 0 };
+  readonly #stopChecks: () => void;
+
+  constructor(name: string, config: UpstreamConfig, context: UpstreamContext) {
+    const { clock, timers = systemTimers, random = Math.random, lookup } = context;
+    this.name = name;
+    this.#config = config;
+    this.#clock = clock;
+    this.#timers = timers;
+    this.#random = random;
+    this.#budget = new RetryBudget(config.retry.budgetPercent);
+    const { connectMs, headMs, idleMs } = config.timeouts;
+    this.#servers = config.origins.map(({ url, weight }) => ({
+      weight,
+      seed: hashOf(url.origin),
+      origin: new Origin(url, {
+        connectTimeoutMs: connectMs,
+        headTimeoutMs: headMs,
+        idleTimeoutMs: idleMs,
+        clock,
+        ...(lookup === undefined ? {} : { lookup }),
+      }),
+      health: new OriginHealth(config.health, clock, (change) => this.#tell(url, change)),
+      requests: 0,
+      failures: 0,
+    }));
+    this.#stopChecks = startChecks(this.#servers, {
+      config: config.health,
+      clock,
+      timers,
+      random,
+    });
+  }
+
+  #tell({ origin }: URL, change: HealthChange): void {
+    const isLast = change.state === 'out' && !this.#servers.some(({ health }) => health.isWell);
+    const report: OriginReport = {
+      upstream: this.name,
+      origin,
+      ...change,
+      ...(isLast ? { follows: `no origin of ${this.name} is left: requests still go there` } : {}),
+    };
+    originChannel.publish(report);
+  }
+
+  stats(): UpstreamStats {
+    return {
+      retries: { ...this.#retries },
+      origins: this.#servers.map(({ origin, weight, health, requests, failures }) => ({
+        origin: origin.url.origin,
+        weight,
+        state: health.isWell ? 'in' : 'out',
+        requests,
+        failures,
+      })),
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#stopChecks();
+    await Promise.all(this.#servers.map(({ origin }) => origin.close()));
+  }
+
+  /** Rejects with an UpstreamError when no response head comes from any origin that was asked. */
+  async send(request: KeyedRequest, onHead: HeadReader = () => {}): Promise<UpstreamResponse> {
+    this.#budget.deposit();
+    const asked = new Set<Server>();
+    let server = this.#choose(request.key, this.#servers) ?? this.#leastBad();
+    for (let count = 1; ; count += 1) {
+      asked.add(server);
+      const attempt = await this.#attempt(server, request, count, asked, onHead);
+      if (attempt.response !== null) return attempt.response;
+      await this.#wait(attempt.again.waitMs);
+      server = attempt.next;
+    }
+  }
+
+  /** One request to one origin: its response, or whom to ask next. Rejects where nobody is. */
+  async #attempt(
+    server: Server,
+    request: KeyedRequest,
+    count: number,
+    asked: ReadonlySet<Server>,
+    onHead: HeadReader,
+  ): Promise<
+    { readonly response: UpstreamResponse } | { response: null; again: Again; next: Server }
+  > {
+    const { origin, health } = server;
+    server.requests += 1;
+    const isTrial = health.begin();
+    let following: { again: Again; next: Server } | null = null;
+    const read: HeadReader = (response) => {
+      this.#judgeStatus(server, response.status, isTrial);
+      following = this.#afterStatus(request, response, server, count, asked);
+      if (following === null) onHead(response);
+      else drain(response);
+    };
+    try {
+      const response = await sendRequest(
+        origin,
+        { ...request, fields: ['Host', origin.url.host, ...request.fields] },
+        this.#clock,
+        read,
+        { totalMs: this.#config.timeouts.totalMs },
+      );
+      return following === null ? { response } : { response: null, ...(following as Following) };
+    } catch (error) {
+      if (error instanceof UpstreamError) {
+        server.failures += 1;
+        health.failed(error.message, isTrial);
+      }
+      following = this.#afterError(request, error, count, asked);
+      if (following === null) throw error;
+      return { response: null, ...following };
+    } finally {
+      health.settle(isTrial);
+    }
+  }
+
+  #judgeStatus({ health }: Server, status: number, isTrial: boolean): void {
+    const isFailure = this.#config.health.failureStatus.has(status);
+    if (isFailure) health.failed(`it answered ${status}`, isTrial);
+    else health.succeeded();
+  }
+
+  /** A response that another origin may better; of the same one only where it said when. */
+  #afterStatus(
+    request: KeyedRequest,
+    response: UpstreamResponse,
+    server: Server,
+    count: number,
+    asked: ReadonlySet<Server>,
+  ): Following | null {
+    const { retry, maxRetries } = this.#config;
+    if (!retry.status.has(response.status) || count > maxRetries) return null;
+    if (!isRepeatable(request)) return null;
+    const other = this.#other(request.key, asked);
+    if (other !== null) return this.#spend('status', other, backOffMs(retry, count, this.#random));
+    const waitMs = retryAfterMs(response.fields, this.#clock.now());
+    if (waitMs === null || waitMs > retry.backOffMaxMs) return null;
+    return this.#spend('status', server, waitMs);
+  }
+
+  #afterError(
+    request: KeyedRequest,
+    error: unknown,
+    count: number,
+    asked: ReadonlySet<Server>,
+  ): Following | null {
+    const reason = retryReasonOf(error);
+    if (reason === null || count > this.#config.maxRetries || !isRepeatable(request)) return null;
+    const other = this.#other(request.key, asked);
+    // A name or a port that does not answer will not answer a moment later either; a connection that died
+    // before the answer may have been an idle one that the origin was just closing.
+    const { retryable } = error as UpstreamError;
+    const next = other ?? (retryable ? this.#choose(request.key, [...asked]) : null);
+    if (next === null) return null;
+    return this.#spend(reason, next, backOffMs(this.#config.retry, count, this.#random));
+  }
+
+  #spend(reason: RetryReason, next: Server, waitMs: number): Following | null {
+    if (!this.#budget.take()) {
+      this.#retries.denied += 1;
+      return null;
+    }
+    this.#retries[reason] += 1;
+    return { again: { reason, waitMs }, next };
+  }
+
+  #other(key: string, asked: ReadonlySet<Server>): Server | null {
+    return this.#choose(
+      key,
+      this.#servers.filter((server) => !asked.has(server)),
+    );
+  }
+
+  /** Null: none of these may be asked now. */
+  #choose(key: string, among: readonly Server[]): Server | null {
+    const usable = among.filter(({ health }) => health.isUsable);
+    if (usable.length === 0) return null;
+    if (usable.length === 1) return usable[0]!;
+    return this.#config.balance === 'key' ? chosenByKey(usable, key) : this.#turns.next(usable);
+  }
+
+  /** With all of them out somebody is asked all the same: being wrong about that must not be an outage. */
+  #leastBad(): Server {
+    return this.#servers.reduce((best, server) =>
+      server.health.badness < best.health.badness ? server : best,
+    );
+  }
+
+  async #wait(ms: number): Promise<void> {
+    if (ms <= 0) return;
+    await new Promise<void>((resolve) => {
+      this.#timers.after(ms, resolve);
+    });
+  }
+}
+
+interface Following {
+  readonly again: Again;
+  readonly next: Server;
+}
+
+function drain({ body }: UpstreamResponse): void {
+  let bytes = 0;
+  body.read({
+    onData(chunk) {
+      bytes += chunk.length;
+      if (bytes > drainedBytesMax) body.abort();
+      return true;
+    },
+    onEnd() {},
+    onError() {},
+  });
+}
+
+export function openUpstream(
+  name: string,
+  config: UpstreamConfig,
+  context: UpstreamContext,
+): Upstream {
+  return new Upstream(name, config, context);
+}

@@ -8,11 +8,15 @@
 
 import { Buffer } from 'node:buffer';
 import type { OnReadOpts, Socket } from 'node:net';
+import { UpstreamError } from '../errors.js';
 import { turns } from '../turns.js';
 
 /** Fits the second level cache with its copies; more makes no fewer turns. */
 const readBytes = 256 * 1024;
-const headEnd = Buffer.from('\r\n\r\n');
+/** Of every response head, interim ones too. */
+const headStart = Buffer.from('HTTP/1.');
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
 
 /** How the end of a body is known; before the body, and between two responses: head. */
 export type ReceptionPhase = 'head' | 'length' | 'chunked' | 'close';
@@ -22,6 +26,10 @@ export interface Reception {
   phase: ReceptionPhase;
   /** The parser was paused in this read: the kernel shall keep what comes. */
   isPaused: boolean;
+  /** How far the head has come in earlier reads: bytes of it, bytes of its last line, the last byte. */
+  headBytes: number;
+  lineBytes: number;
+  lastByte: number;
 }
 
 const receptions = new WeakMap<Socket, Reception>();
@@ -48,7 +56,7 @@ function sharedBuffer(): Buffer {
 function receive(this: Socket, length: number): boolean {
   let reception = receptions.get(this);
   if (reception === undefined) {
-    reception = { phase: 'head', isPaused: false };
+    reception = { phase: 'head', isPaused: false, headBytes: 0, lineBytes: 0, lastByte: 0 };
     receptions.set(this, reception);
   }
   reception.isPaused = false;
@@ -90,14 +98,48 @@ function readAgainLater(socket: Socket, reception: Reception): false {
 function parse(socket: Socket, reception: Reception, bytes: Buffer): void {
   let rest = bytes;
   while (rest.length > 0 && reception.phase === 'head' && !socket.destroyed) {
-    const end = rest.indexOf(headEnd);
-    const headLength = end < 0 ? rest.length : end + headEnd.length;
+    const headLength = headLengthOf(reception, rest);
+    if (headLength === null) {
+      const { remoteAddress, remotePort } = socket;
+      const what = 'no HTTP/1 response head: a foreign start, a NUL, or a line feed on its own';
+      const from = `http://${remoteAddress}:${remotePort}`;
+      socket.destroy(new UpstreamError('UPSTREAM_PROTOCOL', `${from} sent ${what}`));
+      return;
+    }
     give(socket, Buffer.from(rest.subarray(0, headLength)));
     rest = rest.subarray(headLength);
   }
   if (rest.length === 0 || socket.destroyed) return;
   // The fields behind a chunked body are kept like those of a head.
   give(socket, reception.phase === 'chunked' ? Buffer.from(rest) : rest);
+}
+
+/**
+ * Bytes up to the end of the head, or all where it goes on; null for what must not pass for one. undici's
+ * parser takes a bare line feed for the end of a line, any version, and a NUL in the reason: two readers
+ * of the same bytes could then see different responses.
+ */
+function headLengthOf(reception: Reception, bytes: Buffer): number | null {
+  let { headBytes, lineBytes, lastByte } = reception;
+  let end = bytes.length;
+  for (let at = 0; at < end; at += 1) {
+    const byte = bytes[at]!;
+    if (byte === 0 || (headBytes < headStart.length && byte !== headStart[headBytes])) return null;
+    headBytes += 1;
+    lineBytes += 1;
+    if (byte === lineFeed) {
+      if (lastByte !== carriageReturn) return null;
+      // An empty line: its two bytes alone.
+      if (lineBytes === 2) {
+        headBytes = 0;
+        end = at + 1;
+      }
+      lineBytes = 0;
+    }
+    lastByte = byte;
+  }
+  Object.assign(reception, { headBytes, lineBytes, lastByte });
+  return end;
 }
 
 /** The stream would tell undici in the next tick; by then the buffer may hold something else. */

@@ -13,6 +13,11 @@ export function accept(exchange: Exchange): StepName {
   if (exchange.method === 'CONNECT') {
     throw new ClientError('CLIENT_BAD_REQUEST', 'CONNECT is for forward proxies; this is none');
   }
+  if (request.httpVersionMajor !== 1) {
+    throw new ClientError('CLIENT_BAD_REQUEST', 'the request is not in HTTP/1.0 or HTTP/1.1');
+  }
+  // Node drops what comes in one packet with a wish to upgrade, so nothing may follow on that connection.
+  if (request.headers.upgrade !== undefined) exchange.response.shouldKeepAlive = false;
   const hosts = fieldLines(exchange.fields, 'host');
   if (hosts.length > 1)
     throw new ClientError('CLIENT_BAD_REQUEST', 'the request has several Hosts');

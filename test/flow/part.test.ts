@@ -3,8 +3,10 @@
 
 import test from 'ava';
 import { bodyBytes } from '../support/bytes.js';
+import type { Response } from '../support/client.js';
 import { withProxy } from '../support/harness.js';
-import { always } from '../support/scripted-origin.js';
+import { always, type Script } from '../support/scripted-origin.js';
+import { gate, until } from '../support/until.js';
 
 const mib = 1024 * 1024;
 
@@ -69,16 +71,148 @@ test('part: a range behind the end is a 416 that tells the length', async (t) =>
   });
 });
 
-test('part: several ranges and malformed ones are answered with the whole', async (t) => {
+test('part: malformed and absurd ranges are answered with the whole', async (t) => {
   await withProxy(t, { origin: ranged }, async (scene) => {
     await scene.get('/a');
     await scene.settled();
-    const others = ['bytes=0-1,5-6', 'bytes=9-5', 'bytes=a-b', 'bytes=', 'bytes=--1', 'lines=0-1'];
+    const others = [
+      ...['bytes=9-5', 'bytes=a-b', 'bytes=', 'bytes=--1', 'lines=0-1', 'bytes=0-1,x'],
+      // More than anybody needs, and the same bytes over and over.
+      `bytes=${Array.from({ length: 33 }, (_, at) => `${4 * at}-${4 * at}`).join(',')}`,
+      'bytes=0-9,5-15,1-2,3-4',
+    ];
     for (const range of others) {
       const got = await scene.get('/a', ['Range', range]);
       t.is(got.status, 200, range);
       t.is(got.body.length, rangeLength);
     }
+    t.is(scene.origin.requests.length, 1);
+  });
+});
+
+const several: readonly { range: string; parts: readonly [number, number][] }[] = [
+  {
+    range: 'bytes=0-1,5-6',
+    parts: [
+      [0, 1],
+      [5, 6],
+    ],
+  },
+  // In the order of the request, over a chunk's border, the last one clamped.
+  {
+    range: `bytes= ${mib - 2}-${mib + 1} , 7-7, ${rangeLength - 3}-${rangeLength + 9}`,
+    parts: [
+      [mib - 2, mib + 1],
+      [7, 7],
+      [rangeLength - 3, rangeLength - 1],
+    ],
+  },
+  // What overlaps or touches is one part; what lies behind the end is none.
+  {
+    range: `bytes=100-199,0-9,150-299,300-309,${rangeLength}-`,
+    parts: [
+      [100, 309],
+      [0, 9],
+    ],
+  },
+  {
+    range: `bytes=-2,0-${mib}`,
+    parts: [
+      [rangeLength - 2, rangeLength - 1],
+      [0, mib],
+    ],
+  },
+];
+
+/** The parts of a multipart/byteranges body; throws where it is not one. */
+function partsOf(response: Response): { fields: string; bytes: Buffer }[] {
+  const boundary = /^multipart\/byteranges; boundary=([0-9a-f]{32})$/.exec(
+    response.field('content-type') ?? '',
+  )?.[1];
+  if (boundary === undefined) throw new Error('not a multipart/byteranges');
+  const text = `\r\n${response.body.toString('latin1')}`;
+  const pieces = text.split(`\r\n--${boundary}`);
+  if (pieces.shift() !== '' || pieces.pop() !== '--\r\n') throw new Error('not well-formed');
+  return pieces.map((piece) => {
+    const at = piece.indexOf('\r\n\r\n');
+    return { fields: piece.slice(2, at), bytes: Buffer.from(piece.slice(at + 4), 'latin1') };
+  });
+}
+
+for (const store of ['none', 'raw', 'file'] as const) {
+  test(`part (8.2): several ranges are one multipart 206 (store ${store})`, async (t) => {
+    await withProxy(t, { origin: ranged, store }, async (scene) => {
+      await scene.get('/a');
+      await scene.settled();
+      for (const { range, parts } of several) {
+        if (store !== 'none') await scene.restart();
+        const got = await scene.get('/a', ['Range', range]);
+        t.is(got.status, 206, range);
+        t.is(got.field('content-range'), undefined);
+        t.is(got.field('content-length'), `${got.body.length}`);
+        t.is(got.field('x-custom'), 'kept');
+        t.is(got.field('x-cache'), 'HIT');
+        const sent = partsOf(got);
+        t.deepEqual(
+          sent.map(({ fields }) => fields),
+          parts.map(([from, to]) => `Content-Range: bytes ${from}-${to}/${rangeLength}`),
+        );
+        for (const [at, [from, to]] of parts.entries()) {
+          t.true(sent[at]!.bytes.equals(bodyBytes(rangeLength).subarray(from, to + 1)), range);
+        }
+      }
+      t.is(scene.origin.requests.length, 1);
+    });
+  });
+}
+
+test('part (8.2): each part has the type of the whole, which has another', async (t) => {
+  const origin = always({
+    fields: ['Cache-Control', 'max-age=600', 'Content-Type', 'text/plain'],
+    body: '0123456789',
+  });
+  await withProxy(t, { origin }, async (scene) => {
+    await scene.get('/a');
+    await scene.settled();
+    const got = await scene.get('/a', ['Range', 'bytes=0-1,8-8']);
+    t.deepEqual(
+      partsOf(got).map(({ fields, bytes }) => [fields, bytes.toString()]),
+      [
+        ['Content-Type: text/plain\r\nContent-Range: bytes 0-1/10', '01'],
+        ['Content-Type: text/plain\r\nContent-Range: bytes 8-8/10', '8'],
+      ],
+    );
+    const beyond = await scene.get('/a', ['Range', 'bytes=10-11,20-']);
+    t.is(beyond.status, 416);
+    t.is((await scene.get('/a', ['Range', 'bytes=2-3,3-5,50-'])).body.toString(), '2345');
+  });
+});
+
+test('part (8.2): several ranges come from a running fill where they are in its order', async (t) => {
+  const rest = gate();
+  const body = bodyBytes(3 * mib);
+  const origin: Script = async (_request, reply) => {
+    const length = `${body.length}`;
+    await reply.head(200, ['Cache-Control', 'max-age=600', 'Content-Length', length]);
+    await reply.raw(body.subarray(0, 1000));
+    await rest.opened;
+    await reply.raw(body.subarray(1000));
+  };
+  await withProxy(t, { origin }, async (scene) => {
+    const first = scene.get('/a');
+    await until('the fill', () => scene.counters().fillsOpen === 1);
+    const range = `bytes=10-19,990-1009,${2 * mib}-${2 * mib + 99}`;
+    const inOrder = scene.get('/a', ['Range', range]);
+    const reversed = scene.get('/a', ['Range', 'bytes=100-109,10-19']);
+    await until('three exchanges', () => scene.counters().exchangesOpen === 3);
+    rest.open();
+    const parts = partsOf(await inOrder);
+    t.true(parts[0]!.bytes.equals(body.subarray(10, 20)));
+    t.true(parts[1]!.bytes.equals(body.subarray(990, 1010)));
+    t.true(parts[2]!.bytes.equals(body.subarray(2 * mib, 2 * mib + 100)));
+    t.is((await reversed).status, 200);
+    t.true((await reversed).body.equals(body));
+    t.true((await first).body.equals(body));
     t.is(scene.origin.requests.length, 1);
   });
 });

@@ -17,6 +17,11 @@ const firstReadBytes = 64 * 1024;
 export interface BodyStream {
   /** The next bytes, or null at the end. Throws or rejects with the error that broke the body. */
   next(): Lease[] | null | Promise<Lease[] | null>;
+  /**
+   * Goes on with body bytes [offset, end), which lie behind those that it has given. Where that is missing,
+   * the source may be opened again.
+   */
+  moveTo?(offset: number, end: number): void;
   /** Idempotent; gives back what the stream holds. */
   close(): void;
 }
@@ -165,7 +170,7 @@ export function fillBody(share: FillShare, bodyLength: number | null, resume: Re
 class FillStream implements BodyStream {
   readonly #fill: Fill;
   readonly #follower: Follower;
-  readonly #end: number | null;
+  #end: number | null;
   readonly #resume: Resume;
   readonly #onClose: () => void;
   #rest: BodyStream | null = null;
@@ -221,6 +226,13 @@ class FillStream implements BodyStream {
     }
     this.#rest = await this.#resume(offset, this.#end);
     return this.#rest.next();
+  }
+
+  moveTo(offset: number, end: number): void {
+    this.#rest?.close();
+    this.#rest = null;
+    this.#follower.skipTo(offset);
+    this.#end = end;
   }
 
   close(): void {

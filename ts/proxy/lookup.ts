@@ -72,10 +72,11 @@ function isFarRange(exchange: Exchange): boolean {
   if (range === undefined) return false;
   // Where nothing is stored anyway, the origin may as well send the range alone.
   if (exchange.services.fills.isUnshareable(exchange.key)) return true;
-  const match = /^bytes=(\d{1,15})-\d*$/i.exec(range);
-  if (match === null) return true;
+  if (!/^bytes=\d{1,15}-\d*(\s*,\s*\d{1,15}-\d*)*$/i.test(range)) return true;
+  const starts = range.slice(range.indexOf('=') + 1).split(',');
+  const furthest = Math.max(...starts.map((text) => Number.parseInt(text, 10)));
   const produced = exchange.services.fills.producedOf(exchange.key);
-  return Number(match[1]) > produced + rangeAheadBytes;
+  return furthest > produced + rangeAheadBytes;
 }
 
 function passRange(exchange: Exchange): StepName {

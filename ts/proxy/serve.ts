@@ -1,22 +1,33 @@
 // Step serve: the client's conditions and range against the answer, the head, then the body. From the
 // first byte of the head on there is no way back: what breaks now breaks the connection, visibly.
 
+import { randomBytes } from 'node:crypto';
 import { ClientError, type MillraceError, StoreError } from '../errors.js';
 import { cacheStatus, xCache } from '../http/cache-status.js';
 import { notModified } from '../http/conditional.js';
-import { type RawFields, withoutField } from '../http/fields.js';
+import { fieldLines, type RawFields, withoutField } from '../http/fields.js';
 import { ageMs } from '../http/freshness.js';
-import { chooseRange, contentRange, type RangeChoice, unsatisfiedRange } from '../http/range.js';
+import { type Multipart, multipartOf } from '../http/multipart.js';
+import {
+  type BytePart,
+  chooseRange,
+  contentRange,
+  type RangeChoice,
+  unsatisfiedRange,
+} from '../http/range.js';
 import { viaBehind } from '../http/via.js';
 import type { Lease } from '../store/contract.js';
 import type { BodySource, BodyStream } from './body.js';
 import type { Answer, Exchange, NextStep, StepName } from './exchange.js';
 import { isClientGone } from './exchange.js';
 import { lentOrCopied } from './lent-or-copied.js';
+import { hasParts, PartsStream } from './parts-body.js';
 import { notModifiedFieldsOf, type PassedFields, passedFieldsOf } from './passed-fields.js';
 import { sendBody } from './send-body.js';
 import { copyOf, sendCopy } from './send-copy.js';
 
+/** Nobody guesses it, so no body of ours holds it on purpose. */
+const boundaryBytes = 16;
 const acceptsRanges = ['Accept-Ranges', 'bytes'];
 
 interface Plan {
@@ -28,6 +39,8 @@ interface Plan {
   /** Null: chunked, or until close for HTTP/1.0. */
   readonly length: number | null;
   readonly offset: number;
+  /** Several parts of the body, with `length` including what stands between them; null: one run of bytes. */
+  readonly parts: Multipart | null;
   readonly body: BodySource | null;
 }
 
@@ -47,7 +60,7 @@ export function serve(exchange: Exchange): NextStep {
     exchange.response.end();
     return 'finish';
   }
-  const copy = copyOf(plan.body, plan.offset, plan.length);
+  const copy = plan.parts === null ? copyOf(plan.body, plan.offset, plan.length) : null;
   if (copy === null) return serveStream(exchange, answer, plan, plan.body);
   if (answer.isPurged?.() === true) return fetchAgain(exchange);
   count(exchange);
@@ -62,13 +75,12 @@ async function serveStream(
   plan: Plan,
   body: BodySource,
 ): Promise<StepName> {
-  const whole = plan.offset === 0 && plan.length === answer.bodyLength;
-  const stream = lentOrCopied(exchange, body, body.open(plan.offset, whole ? null : plan.length));
+  const stream = lentOrCopied(exchange, body, streamOf(answer, plan, body));
   let first: Lease[] | null = null;
   try {
     // Before the head is out, a part that is gone costs a hit; afterwards it would cost the answer.
     if (body.isStored) {
-      if (!body.covers(plan.offset, plan.length ?? 0)) return abandonStored(exchange, stream);
+      if (!isCovered(plan, body)) return abandonStored(exchange, stream);
       const read = stream.next();
       first = read instanceof Promise ? await read : read;
     }
@@ -87,6 +99,17 @@ async function serveStream(
   }
   await deliver(exchange, plan, stream, first);
   return 'finish';
+}
+
+function streamOf(answer: Answer, plan: Plan, body: BodySource): BodyStream {
+  if (plan.parts !== null) return new PartsStream(body, plan.parts);
+  const whole = plan.offset === 0 && plan.length === answer.bodyLength;
+  return body.open(plan.offset, whole ? null : plan.length);
+}
+
+function isCovered({ parts, offset, length }: Plan, body: BodySource): boolean {
+  if (parts === null) return body.covers(offset, length ?? 0);
+  return parts.parts.every(({ start, end }) => body.covers(start, end - start + 1));
 }
 
 /** A part further on is gone: what is left of the object is no use to anybody. */
@@ -142,6 +165,7 @@ function planOf(exchange: Exchange, answer: Answer): Plan {
     added: [],
     length: answer.bodyLength,
     offset: 0,
+    parts: null,
     body: method === 'HEAD' ? null : answer.body,
   };
   const { head } = answer;
@@ -175,6 +199,8 @@ function rangeOf(whole: Plan, choice: RangeChoice, bodyLength: number): Plan {
         offset: choice.start,
         length: choice.end - choice.start + 1,
       };
+    case 'parts':
+      return partsOf(whole, choice.parts, bodyLength);
     case 'unsatisfiable':
       return {
         ...whole,
@@ -186,6 +212,25 @@ function rangeOf(whole: Plan, choice: RangeChoice, bodyLength: number): Plan {
         body: null,
       };
   }
+}
+
+function partsOf(whole: Plan, parts: readonly BytePart[], bodyLength: number): Plan {
+  const { passed, body } = whole;
+  const boundary = randomBytes(boundaryBytes).toString('hex');
+  const type = fieldLines(passed.fields, 'content-type')[0];
+  const multipart = multipartOf(parts, bodyLength, type, boundary);
+  // A running fill has them in their order only: the whole is an answer, too.
+  if (body === null || !hasParts(body, multipart)) return rangeOf(whole, { kind: 'whole' }, 0);
+  const kept = withoutField(withoutField(passed.fields, 'content-range'), 'content-type');
+  return {
+    ...whole,
+    status: 206,
+    reason: 'Partial Content',
+    passed: { ...passed, fields: kept },
+    added: ['Content-Type', multipart.contentType],
+    length: multipart.length,
+    parts: multipart,
+  };
 }
 
 function writeHead(exchange: Exchange, answer: Answer, plan: Plan): void {

@@ -1,4 +1,4 @@
-// Single byte ranges: what is answered with a part, with the whole, and with 416. The numbers that
+// Byte ranges: what is answered with a part, with the whole, and with 416. The numbers that
 // matter are at the edges of the body and beyond 2^53.
 // A Range that is in doubt is always answered with the whole body.
 
@@ -83,7 +83,7 @@ test('range: empty members of the list are skipped', (t) => {
   t.deepEqual(choose('bytes= , 1-2 ,'), part(1, 2));
 });
 
-test('range: malformed and several ranges give the whole', (t) => {
+test('range: malformed ranges give the whole, and so does a set with one of them', (t) => {
   const others = [
     '',
     'bytes',
@@ -97,7 +97,7 @@ test('range: malformed and several ranges give the whole', (t) => {
     'bytes=1 - 2',
     'bytes =1-2',
     'bytes 1-2',
-    'bytes=0-0,2-2',
+    'bytes=0-0,3-2',
     'bytes=0-0,x',
     'bytes=\xb2-',
   ];
@@ -184,6 +184,67 @@ test('range: any interval survives writing and reading, any text does not throw'
       if (end! >= length) return;
       t.deepEqual(parseContentRange(contentRange(start!, end!, length)), { start, end, length });
       t.notThrows(() => parseContentRange(text));
+    }),
+  );
+});
+
+const parts = (...pairs: [number, number][]) => ({
+  kind: 'parts' as const,
+  parts: pairs.map(([start, end]) => ({ start, end })),
+});
+
+test('range: several ranges keep the order of the request', (t) => {
+  t.deepEqual(choose('bytes=0-0,2-2'), parts([0, 0], [2, 2]));
+  t.deepEqual(choose('bytes=8-,0-1, -5'), parts([5, 9], [0, 1]));
+  t.deepEqual(choose('bytes=-1,0-0'), parts([9, 9], [0, 0]));
+});
+
+test('range: those that overlap or touch are one, and one alone is a plain part', (t) => {
+  t.deepEqual(choose('bytes=0-1,2-3'), part(0, 3));
+  t.deepEqual(choose('bytes=5-9,0-5'), part(0, 9));
+  t.deepEqual(choose('bytes=0-1,4-5,2-3,8-8'), parts([0, 5], [8, 8]));
+});
+
+test('range: what cannot be satisfied is left out, and all of it is unsatisfiable', (t) => {
+  t.deepEqual(choose('bytes=10-,0-1'), part(0, 1));
+  t.deepEqual(choose('bytes=10-,0-1,20-30,3-3'), parts([0, 1], [3, 3]));
+  t.is(choose('bytes=10-,11-12,-0').kind, 'unsatisfiable');
+});
+
+test('range: too many, or the same bytes over and over, give the whole', (t) => {
+  const set = (count: number) =>
+    `bytes=${Array.from({ length: count }, (_, at) => `${2 * at}-${2 * at}`).join(',')}`;
+  t.is(choose(set(32), 100).kind, 'parts');
+  t.is(choose(set(33), 100).kind, 'whole');
+  t.is(choose('bytes=0-5,1-2,3-4,9-9').kind, 'parts');
+  t.is(choose('bytes=0-5,1-2,3-4,5-5,9-9').kind, 'whole');
+});
+
+test('range: any set gives every byte asked for, once, and no other', (t) => {
+  const byte = fc.nat({ max: 60 });
+  const sets = fc.array(fc.tuple(byte, byte), { minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(sets, fc.integer({ min: 1, max: 50 }), (pairs, length) => {
+      const members = pairs.map(([a, b]) => `${Math.min(a, b)}-${Math.max(a, b)}`);
+      const choice = choose(`bytes=${members.join(',')}`, length);
+      const wanted = new Set<number>();
+      for (const [a, b] of pairs) {
+        for (let at = Math.min(a, b); at <= Math.max(a, b); at += 1)
+          if (at < length) wanted.add(at);
+      }
+      if (choice.kind === 'whole') return;
+      if (choice.kind === 'unsatisfiable') {
+        t.is(wanted.size, 0);
+        return;
+      }
+      const given: number[] = [];
+      for (const { start, end } of choice.kind === 'part' ? [choice] : choice.parts) {
+        for (let at = start; at <= end; at += 1) given.push(at);
+      }
+      t.deepEqual(
+        [...given].sort((a, b) => a - b),
+        [...wanted].sort((a, b) => a - b),
+      );
     }),
   );
 });

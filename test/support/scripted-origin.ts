@@ -63,7 +63,16 @@ export function always(answer: Answer): Script {
   return (_request, reply) => reply.send(answer);
 }
 
-export async function startOrigin(t: ExecutionContext, script: Script): Promise<ScriptedOrigin> {
+export interface OriginPlace {
+  readonly host?: string;
+  readonly port?: number;
+}
+
+export async function startOrigin(
+  t: ExecutionContext,
+  script: Script,
+  { host = '127.0.0.1', port = 0 }: OriginPlace = {},
+): Promise<ScriptedOrigin> {
   const sockets = new Set<Socket>();
   const requests: OriginRequest[] = [];
   let connections = 0;
@@ -77,7 +86,7 @@ export async function startOrigin(t: ExecutionContext, script: Script): Promise<
       requests.push(request);
       return origin.script(request, reply);
     }).catch(() => resetSocket(socket));
-  }).listen(0, '127.0.0.1');
+  }).listen(port, host);
   await once(server, 'listening');
   const stop = async () => {
     for (const socket of sockets) resetSocket(socket);
@@ -87,7 +96,7 @@ export async function startOrigin(t: ExecutionContext, script: Script): Promise<
   };
   t.teardown(stop);
   const origin: ScriptedOrigin = {
-    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    address: `${host}:${(server.address() as AddressInfo).port}`,
     requests,
     get connections() {
       return connections;

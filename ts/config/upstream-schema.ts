@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import {
   duration,
+  flag,
   oneOf,
   oneOrList,
   originPath,
@@ -40,6 +41,10 @@ export const upstreamSchema = z.strictObject({
       total: duration(1, day).optional(),
     })
     .prefault({}),
+  max_connections: wholeNumber(1, 65_535).prefault(256),
+  max_waiting: wholeNumber(0, 1_000_000).prefault(1024),
+  max_connection_age: duration(1, day).prefault('5m'),
+  circuit_breaker: flag().prefault(false),
   max_retries: wholeNumber(0, 100).optional(),
   retry: z
     .strictObject({
@@ -85,6 +90,14 @@ export interface UpstreamConfig {
     /** From the wish to the last byte of the body. */
     readonly totalMs: number;
   };
+  /** Requests that one origin has at a time. */
+  readonly maxConnections: number;
+  /** Requests that wait for one of these. */
+  readonly maxWaiting: number;
+  /** Older connections get no new request. */
+  readonly maxConnectionAgeMs: number;
+  /** With all origins out nobody is asked but by the request that tries one. */
+  readonly circuitBreaker: boolean;
   /** Attempts after the first. */
   readonly maxRetries: number;
   readonly retry: {
@@ -133,6 +146,10 @@ export function buildUpstream(
       idleMs: timeouts.idle ?? defaults.timeouts.idle,
       totalMs: timeouts.total ?? defaults.timeouts.total,
     },
+    maxConnections: settings.max_connections,
+    maxWaiting: settings.max_waiting,
+    maxConnectionAgeMs: settings.max_connection_age,
+    circuitBreaker: settings.circuit_breaker,
     maxRetries: settings.max_retries ?? defaults.maxRetries,
     retry: {
       budgetPercent: retry.budget_percent,

@@ -19,6 +19,11 @@ const badGateway = (proxyError: string): ErrorAnswer => ({
   reason: 'Bad Gateway',
   proxyError,
 });
+const unavailable = (proxyError: string): ErrorAnswer => ({
+  status: 503,
+  reason: 'Service Unavailable',
+  proxyError,
+});
 const badRequest: ErrorAnswer = {
   status: 400,
   reason: 'Bad Request',
@@ -49,11 +54,9 @@ const answers: Partial<Record<ErrorCode, ErrorAnswer>> = {
   UPSTREAM_TRUNCATED: badGateway('http_response_incomplete'),
   UPSTREAM_PROTOCOL: badGateway('http_protocol_error'),
   UPSTREAM_VALIDATOR_CHANGED: badGateway('http_response_incomplete'),
-  UPSTREAM_BACK_OFF: {
-    status: 503,
-    reason: 'Service Unavailable',
-    proxyError: 'destination_unavailable',
-  },
+  UPSTREAM_BACK_OFF: unavailable('destination_unavailable'),
+  UPSTREAM_BUSY: unavailable('connection_limit_reached'),
+  UPSTREAM_UNAVAILABLE: unavailable('destination_unavailable'),
 };
 
 export function fail(exchange: Exchange): StepName {

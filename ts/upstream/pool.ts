@@ -12,7 +12,8 @@ export interface PoolOptions {
   readonly headTimeoutMs: number;
   /** Longest silence within a body. */
   readonly idleTimeoutMs: number;
-  readonly connections?: number;
+  /** At a time, of each pool. */
+  readonly connections: number;
   /** Connections older than this get no new request; for ever where it is not given. */
   readonly connectionAgeMs?: number;
   readonly clock?: Clock;
@@ -20,8 +21,6 @@ export interface PoolOptions {
   readonly lookup?: LookupFunction;
 }
 
-// Enough for 10,000 clients on distinct cold objects to share; each holds one connection per fill.
-const connectionsMax = 256;
 /** A head of more than this is refused; Node's own limit for requests is 16 KiB. */
 const headBytesMax = 32 * 1024;
 
@@ -49,7 +48,7 @@ export class Origin {
   }
 
   #openPool(): Pool {
-    const { connections = connectionsMax, headTimeoutMs, idleTimeoutMs } = this.#options;
+    const { connections, headTimeoutMs, idleTimeoutMs } = this.#options;
     const pool = new Pool(this.url.origin, {
       connections,
       // One request per connection at a time: behind a large body nothing else may wait.

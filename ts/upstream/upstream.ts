@@ -9,6 +9,7 @@ import { UpstreamError } from '../errors.js';
 import { retryAfterMs } from '../http/retry-after.js';
 import { type OriginReport, originChannel } from '../observe/channels.js';
 import { chosenByKey, hashOf, SmoothTurns, type Weighted } from './choice.js';
+import { Gate } from './gate.js';
 import { type HealthChange, OriginHealth } from './health.js';
 import { startChecks } from './health-check.js';
 import { Origin } from './pool.js';
@@ -41,19 +42,28 @@ export interface OriginStats {
   readonly state: 'in' | 'out';
   readonly requests: number;
   readonly failures: number;
+  /** Requests that hold a connection now, and those that wait for one. */
+  readonly active: number;
+  readonly waiting: number;
+  /** Requests that found the queue full, or waited too long in it. */
+  readonly turnedAway: number;
 }
 
 export interface UpstreamStats {
   /** Repetitions by what they were made for, and those that the budget did not allow. */
   readonly retries: Readonly<Record<RetryReason | 'denied', number>>;
+  /** Requests that the circuit breaker answered. */
+  readonly broken: number;
   readonly origins: readonly OriginStats[];
 }
 
 interface Server extends Weighted {
   readonly origin: Origin;
   readonly health: OriginHealth;
+  readonly gate: Gate;
   requests: number;
   failures: number;
+  turnedAway: number;
 }
 
 /** Another attempt: why, and after how long. */
@@ -76,6 +86,7 @@ export class Upstream {
   readonly #budget: RetryBudget;
   readonly #retries = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0, denied: 0 };
   readonly #stopChecks: () => void;
+  #broken = 0;
 
   constructor(name: string, config: UpstreamConfig, context: UpstreamContext) {
     const { clock, timers = systemTimers, random = Math.random, lookup } = context;
@@ -93,12 +104,17 @@ export class Upstream {
         connectTimeoutMs: connectMs,
         headTimeoutMs: headMs,
         idleTimeoutMs: idleMs,
+        // One more for the checks, which are not to wait behind what they judge.
+        connections: config.maxConnections + 1,
+        connectionAgeMs: config.maxConnectionAgeMs,
         clock,
         ...(lookup === undefined ? {} : { lookup }),
       }),
       health: new OriginHealth(config.health, clock, (change) => this.#tell(url, change)),
+      gate: new Gate(config.maxConnections, config.maxWaiting, timers),
       requests: 0,
       failures: 0,
+      turnedAway: 0,
     }));
     this.#stopChecks = startChecks(this.#servers, {
       config: config.health,
@@ -122,12 +138,16 @@ export class Upstream {
   stats(): UpstreamStats {
     return {
       retries: { ...this.#retries },
-      origins: this.#servers.map(({ origin, weight, health, requests, failures }) => ({
-        origin: origin.url.origin,
-        weight,
-        state: health.isWell ? 'in' : 'out',
-        requests,
-        failures,
+      broken: this.#broken,
+      origins: this.#servers.map((server) => ({
+        origin: server.origin.url.origin,
+        weight: server.weight,
+        state: server.health.isWell ? 'in' : 'out',
+        requests: server.requests,
+        failures: server.failures,
+        active: server.gate.inside,
+        waiting: server.gate.waiting,
+        turnedAway: server.turnedAway,
       })),
     };
   }
@@ -142,6 +162,7 @@ export class Upstream {
     this.#budget.deposit();
     const asked = new Set<Server>();
     let server = this.#choose(request.key, this.#servers) ?? this.#leastBad();
+    if (this.#config.circuitBreaker && !server.health.isUsable) throw this.#brokenError();
     for (let count = 1; ; count += 1) {
       asked.add(server);
       const attempt = await this.#attempt(server, request, count, asked, onHead);
@@ -162,8 +183,12 @@ export class Upstream {
     { readonly response: UpstreamResponse } | { response: null; again: Again; next: Server }
   > {
     const { origin, health } = server;
-    server.requests += 1;
     const isTrial = health.begin();
+    await this.#enter(server).catch((error: unknown) => {
+      health.settle(isTrial);
+      throw error;
+    });
+    server.requests += 1;
     let following: { again: Again; next: Server } | null = null;
     const read: HeadReader = (response) => {
       this.#judgeStatus(server, response.status, isTrial);
@@ -177,7 +202,7 @@ export class Upstream {
         { ...request, fields: ['Host', origin.url.host, ...request.fields] },
         this.#clock,
         read,
-        { totalMs: this.#config.timeouts.totalMs },
+        { totalMs: this.#config.timeouts.totalMs, onDone: () => leaveLater(server.gate) },
       );
       return following === null ? { response } : { response: null, ...(following as Following) };
     } catch (error) {
@@ -191,6 +216,33 @@ export class Upstream {
     } finally {
       health.settle(isTrial);
     }
+  }
+
+  /** Takes a connection of this origin. Rejects where there is none to be had. */
+  async #enter(server: Server): Promise<void> {
+    const { maxConnections, timeouts } = this.#config;
+    const entry = await server.gate.enter(timeouts.connectMs);
+    if (entry === 'entered') return;
+    server.turnedAway += 1;
+    const why =
+      entry === 'queue-full'
+        ? 'and as many requests wait for one as may'
+        : `and none came free within ${timeouts.connectMs} ms`;
+    throw new UpstreamError(
+      'UPSTREAM_BUSY',
+      `all ${maxConnections} connections to ${server.origin.url.origin} are in use, ${why}`,
+      { retryable: true, retryAfterS: 1 },
+    );
+  }
+
+  #brokenError(): UpstreamError {
+    this.#broken += 1;
+    const waitMs = Math.min(...this.#servers.map(({ health }) => health.waitMs));
+    return new UpstreamError(
+      'UPSTREAM_UNAVAILABLE',
+      `no origin of ${this.name} is well, and its circuit breaker keeps requests from them`,
+      { retryable: true, retryAfterS: Math.max(1, Math.ceil(waitMs / 1000)) },
+    );
   }
 
   #judgeStatus({ health }: Server, status: number, isTrial: boolean): void {
@@ -253,9 +305,11 @@ export class Upstream {
   /** Null: none of these may be asked now. */
   #choose(key: string, among: readonly Server[]): Server | null {
     const usable = among.filter(({ health }) => health.isUsable);
-    if (usable.length === 0) return null;
-    if (usable.length === 1) return usable[0]!;
-    return this.#config.balance === 'key' ? chosenByKey(usable, key) : this.#turns.next(usable);
+    if (usable.length <= 1) return usable[0] ?? null;
+    // Better another origin at once than a place in the queue of the right one.
+    const free = usable.filter(({ gate }) => !gate.isFull);
+    const best = free.length > 0 ? free : usable;
+    return this.#config.balance === 'key' ? chosenByKey(best, key) : this.#turns.next(best);
   }
 
   /** With all of them out somebody is asked all the same: being wrong about that must not be an outage. */
@@ -276,6 +330,13 @@ export class Upstream {
 interface Following {
   readonly again: Again;
   readonly next: Server;
+}
+
+/** undici uses a connection again one turn after its response: whoever comes sooner has another one made. */
+function leaveLater(gate: Gate): void {
+  queueMicrotask(() => {
+    setImmediate(() => gate.leave());
+  });
 }
 
 function drain({ body }: UpstreamResponse): void {

@@ -92,6 +92,10 @@ const plainUpstream: UpstreamConfig = {
     expectedStatus: new Set(Array.from({ length: 100 }, (_, at) => 200 + at)),
   },
   timeouts: { connectMs: 5000, headMs: 30_000, idleMs: 30_000, totalMs: 86_400_000 },
+  maxConnections: 256,
+  maxWaiting: 1024,
+  maxConnectionAgeMs: 300_000,
+  circuitBreaker: false,
   maxRetries: 1,
   retry: {
     budgetPercent: 20,

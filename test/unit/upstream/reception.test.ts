@@ -10,7 +10,12 @@ import { bodyBytes } from '../../support/bytes.js';
 import { type Script, startOrigin } from '../../support/scripted-origin.js';
 
 const mib = 2 ** 20;
-const limits = { connectTimeoutMs: 20_000, headTimeoutMs: 20_000, idleTimeoutMs: 20_000 };
+const limits = {
+  connectTimeoutMs: 20_000,
+  headTimeoutMs: 20_000,
+  idleTimeoutMs: 20_000,
+  connections: 256,
+};
 
 async function originOf(t: ExecutionContext, script: Script): Promise<Origin> {
   const { address } = await startOrigin(t, script);

@@ -30,6 +30,8 @@ export type ErrorCode =
   | 'CLIENT_ABORTED'
   | 'CLIENT_BAD_REQUEST'
   | 'CLIENT_LOOP'
+  | 'CLIENT_NOT_IMPLEMENTED'
+  | 'CLIENT_TOO_MANY_FIELDS'
   | 'CLIENT_ONLY_IF_CACHED'
   | 'CLIENT_NO_ROUTE'
   | 'CLIENT_METHOD_NOT_ALLOWED'
@@ -78,15 +80,19 @@ export class StoreError extends MillraceError {
 export interface UpstreamErrorDetails extends ErrorDetails {
   /** When the origin may be asked again. */
   readonly retryAfterS?: number;
+  /** Error type of RFC 9209, where it says more than the code does. */
+  readonly proxyError?: string;
 }
 
 export class UpstreamError extends MillraceError {
   /** Seconds; null where nothing is known. */
   readonly retryAfterS: number | null;
+  readonly proxyError: string | null;
 
   constructor(code: ErrorCode, message: string, details: UpstreamErrorDetails = {}) {
     super('upstream', code, message, details);
     this.retryAfterS = details.retryAfterS ?? null;
+    this.proxyError = details.proxyError ?? null;
   }
 }
 

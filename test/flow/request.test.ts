@@ -29,7 +29,6 @@ const refused: ReadonlyArray<readonly [string, string]> = [
     'a coding that is not last',
     `POST /a HTTP/1.1\r\n${host}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
   ],
-  ['an unknown coding', `POST /a HTTP/1.1\r\n${host}${close}Transfer-Encoding: xchunked\r\n\r\n`],
   [
     'two codings on two lines',
     `POST /a HTTP/1.1\r\n${host}Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n`,

@@ -175,6 +175,7 @@ export const callRules: readonly CallRule[] = [
         'limit from the wish to the head, the wait for a connection included',
       'ts/upstream/timers.ts':
         'waits between attempts and between health checks, for tests to replace',
+      'ts/upstream/expecting-request.ts': 'limit of silence in a request that Node itself sends',
       'ts/proxy/proxy.ts': 'grace of a shutdown',
       'ts/cli/demo/throttle.ts': 'the demo origin sends at a given rate',
     },

@@ -119,6 +119,7 @@ export function buildConfig(settings: Settings): Config {
     listen: settings.listen.filter(isServed),
     admin: adminOf(settings),
     purge: buildPurge(settings.purge),
+    trustedProxies: settings.trusted_proxies ?? [],
     enableCache: settings.enable_cache,
     cacheTtlMs: settings.cache_ttl,
     memoryLimitBytes: settings.memory_limit,

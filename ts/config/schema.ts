@@ -174,6 +174,7 @@ export const configSchema = section({
     client_idle: duration(1, day).prefault('60s'),
     follower_grace: duration(1, day).prefault('10s'),
   }).prefault({}),
+  trusted_proxies: oneOrList(addressBlock()).optional(),
   log_level: oneOf(...logLevels).prefault('info'),
   lanes: checked<'auto' | number, 'auto' | number>(
     'auto or a whole number from 0 to 256',
@@ -302,6 +303,8 @@ export interface Config {
     readonly isDefault: boolean;
   };
   readonly purge: PurgeConfig;
+  /** Whose X-Forwarded fields are believed. */
+  readonly trustedProxies: readonly AddressBlock[];
   readonly enableCache: boolean;
   readonly cacheTtlMs: number;
   readonly memoryLimitBytes: number;

@@ -18,6 +18,7 @@ import { fail } from './fail.js';
 import { fill } from './fill.js';
 import { finish } from './finish.js';
 import { lookup } from './lookup.js';
+import { options } from './options.js';
 import { pass } from './pass.js';
 import { purge } from './purge.js';
 import { revalidate } from './revalidate.js';
@@ -54,6 +55,12 @@ export interface Exchange {
   readonly startedMs: number;
   /** Authority as requested: Host, or that of an absolute-form target. */
   host: string;
+  /** As the client had it: from the listener, or from a proxy that is trusted. */
+  scheme: 'http' | 'https';
+  /** What the peer says about the way of the request is passed on. */
+  isPeerTrusted: boolean;
+  /** The client waits for a 100 before it sends its body. */
+  readonly isExpecting: boolean;
   /** Origin form. */
   target: string;
   rule: RouteConfig | null;
@@ -82,6 +89,7 @@ export type StepName =
   | 'revalidate'
   | 'pass'
   | 'purge'
+  | 'options'
   | 'fail'
   | 'finish';
 
@@ -96,7 +104,8 @@ interface StepRow {
 }
 
 const steps: Readonly<Record<Exclude<StepName, 'finish'>, StepRow>> = {
-  accept: { run: accept, next: ['route', 'purge', 'fail'] },
+  accept: { run: accept, next: ['route', 'purge', 'options', 'fail'] },
+  options: { run: options, next: ['finish', 'fail'] },
   purge: { run: purge, next: ['finish', 'fail'] },
   route: { run: route, next: ['lookup', 'pass', 'fail'] },
   lookup: { run: lookup, next: ['serve', 'fill', 'revalidate', 'pass', 'fail'] },
@@ -116,6 +125,7 @@ export function newExchange(
   services: Services,
   request: IncomingMessage,
   response: ServerResponse,
+  isExpecting: boolean,
 ): Exchange {
   const fields = request.rawHeaders;
   return {
@@ -128,6 +138,9 @@ export function newExchange(
     directives: requestDirectives(fields),
     startedMs: services.clock.monotonic(),
     host: request.headers.host ?? '',
+    scheme: 'http',
+    isPeerTrusted: false,
+    isExpecting,
     target: request.url ?? '',
     rule: null,
     key: '',

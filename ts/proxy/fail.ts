@@ -4,6 +4,7 @@
 import { type ErrorCode, InternalError, MillraceError, UpstreamError } from '../errors.js';
 import { cacheStatus, xCache } from '../http/cache-status.js';
 import type { Exchange, StepName } from './exchange.js';
+import { spoil } from './listener.js';
 import { isBoundToOrigin, mayStandIn } from './stale.js';
 import { answerFromStore } from './stored-answer.js';
 
@@ -29,6 +30,8 @@ const badRequest: ErrorAnswer = {
   reason: 'Bad Request',
   proxyError: 'http_request_error',
 };
+/** What follows on a connection behind such a request cannot be told from its rest. */
+const statusesThatClose: ReadonlySet<number> = new Set([400, 431, 501]);
 const internal: ErrorAnswer = {
   status: 500,
   reason: 'Internal Server Error',
@@ -41,6 +44,16 @@ const answers: Partial<Record<ErrorCode, ErrorAnswer>> = {
   CLIENT_METHOD_NOT_ALLOWED: { status: 405, reason: 'Method Not Allowed', proxyError: '' },
   CLIENT_UNAUTHORIZED: { status: 401, reason: 'Unauthorized', proxyError: '' },
   CLIENT_FORBIDDEN: { status: 403, reason: 'Forbidden', proxyError: '' },
+  CLIENT_NOT_IMPLEMENTED: {
+    status: 501,
+    reason: 'Not Implemented',
+    proxyError: 'http_request_error',
+  },
+  CLIENT_TOO_MANY_FIELDS: {
+    status: 431,
+    reason: 'Request Header Fields Too Large',
+    proxyError: 'http_request_error',
+  },
   CLIENT_LOOP: { status: 508, reason: 'Loop Detected', proxyError: 'proxy_loop_detected' },
   CLIENT_ONLY_IF_CACHED: { status: 504, reason: 'Gateway Timeout', proxyError: '' },
   UPSTREAM_TIMEOUT: {
@@ -120,11 +133,12 @@ function answerWithError(exchange: Exchange, error: Error): void {
   }
   if (answer.status === 401) fields.push('WWW-Authenticate', 'Bearer realm="millrace purge"');
   if (answer.status === 405) fields.push('Allow', 'GET, HEAD');
-  if (answer.proxyError !== '') {
-    fields.push('Proxy-Status', `millrace; error=${answer.proxyError}`);
+  const proxyError = (error instanceof UpstreamError && error.proxyError) || answer.proxyError;
+  if (proxyError !== '') fields.push('Proxy-Status', `millrace; error=${proxyError}`);
+  if (statusesThatClose.has(answer.status) || exchange.hasRequestBody) {
+    fields.push('Connection', 'close');
+    spoil(exchange.socket);
   }
-  // What is left of a request that was refused cannot be told from the next one.
-  if (answer.status === 400 || exchange.hasRequestBody) fields.push('Connection', 'close');
   response.writeHead(answer.status, answer.reason, fields);
   response.end(exchange.method === 'HEAD' ? undefined : body);
   exchange.sentStatus = answer.status;

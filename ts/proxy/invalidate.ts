@@ -4,9 +4,11 @@
 
 import { fieldLines, type RawFields } from '../http/fields.js';
 import type { Exchange } from './exchange.js';
-import { clientScheme } from './route.js';
 
-const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH']);
+/** By the registry of methods; one that is not known is unsafe. */
+const safeMethods = new Set([
+  ...['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH', 'QUERY'],
+]);
 
 export function isUnsafe(method: string): boolean {
   return !safeMethods.has(method);
@@ -14,13 +16,13 @@ export function isUnsafe(method: string): boolean {
 
 /** After a 2xx or 3xx to an unsafe method. `fields` are the answer's. */
 export function invalidate(exchange: Exchange, fields: RawFields): void {
-  const { services, key, host } = exchange;
+  const { services, key, host, scheme } = exchange;
   if (services.store === null) return;
-  const keys = new Set([key, keyOf(services.routes, host, exchange.target) ?? key]);
+  const keys = new Set([key, keyOf(services.routes, scheme, host, exchange.target) ?? key]);
   for (const name of ['location', 'content-location']) {
     for (const line of fieldLines(fields, name)) {
       const target = sameHostTarget(exchange, line);
-      const named = target === null ? null : keyOf(exchange.services.routes, host, target);
+      const named = target === null ? null : keyOf(services.routes, scheme, host, target);
       if (named !== null) keys.add(named);
     }
   }
@@ -34,7 +36,7 @@ export function invalidate(exchange: Exchange, fields: RawFields): void {
 function sameHostTarget(exchange: Exchange, reference: string): string | null {
   // A path as it stands: resolving it would tidy up what the key holds as it was sent.
   if (/^\/(?!\/)/.test(reference)) return reference.replace(/#.*$/, '');
-  const base = `${clientScheme}://${exchange.host}${exchange.target}`;
+  const base = `${exchange.scheme}://${exchange.host}${exchange.target}`;
   if (!URL.canParse(base) || !URL.canParse(reference, base)) return null;
   const own = new URL(base);
   const named = new URL(reference, base);
@@ -44,13 +46,14 @@ function sameHostTarget(exchange: Exchange, reference: string): string | null {
 /** The key under which a GET of this URL would be stored; null where no route takes it. */
 export function keyOf(
   routes: Exchange['services']['routes'],
+  scheme: Exchange['scheme'],
   host: string,
   target: string,
 ): string | null {
   const number = routes.table.match('GET', host, target);
   if (routes.rules[number] === undefined) return null;
   try {
-    return routes.table.key(number, clientScheme, host, target);
+    return routes.table.key(number, scheme, host, target);
   } catch {
     return null;
   }

@@ -13,7 +13,12 @@ import { turns } from '../turns.js';
 export interface ListenerOptions {
   /** Longest time without progress on a connection that is owed bytes, or owes some. */
   readonly clientIdleMs: number;
-  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+  /** `isExpecting`: the client waits for a 100 before it sends its body. */
+  readonly onRequest: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    isExpecting: boolean,
+  ) => void;
 }
 
 export interface Listener {
@@ -26,12 +31,14 @@ export interface Listener {
 }
 
 const headBytesMax = 32 * 1024;
-const headersMax = 200;
 const headTimeoutMs = 30_000;
 const keepAliveMs = 65_000;
 
 /** Rejects with ConfigError `LISTEN_FAILED`. */
 export async function listen(address: ServedAddress, options: ListenerOptions): Promise<Listener> {
+  const take = (request: IncomingMessage, response: ServerResponse, isExpecting: boolean): void => {
+    if (!spoiled.has(request.socket)) options.onRequest(request, response, isExpecting);
+  };
   const server = createServer(
     {
       maxHeaderSize: headBytesMax,
@@ -42,9 +49,13 @@ export async function listen(address: ServedAddress, options: ListenerOptions): 
       keepAliveTimeout: keepAliveMs,
       noDelay: true,
     },
-    options.onRequest,
+    (request, response) => take(request, response, false),
   );
-  server.maxHeadersCount = headersMax;
+  // With a limit Node leaves the rest out without a word, framing fields too; accept has one that tells.
+  server.maxHeadersCount = 0;
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) =>
+    take(request, response, true),
+  );
   server.timeout = options.clientIdleMs;
   server.on('timeout', onIdle);
   server.on('connection', () => turns.noteNewcomer());
@@ -128,16 +139,44 @@ async function removeStaleSocket(path: string): Promise<void> {
 
 /** No progress for the limit. A client that waits for the origin's bytes is not idle: we are. */
 function onIdle(socket: Socket): void {
-  const { _httpMessage: response } = socket as Socket & { _httpMessage?: ServerResponse | null };
+  const { _httpMessage: response } = socket as ServingSocket;
   const isOurTurn =
     response?.req.complete === true && response.writableLength === 0 && socket.writableLength === 0;
   if (!isOurTurn) socket.destroy();
 }
 
+/** Sockets on which a request was refused: what comes behind it may be its rest. */
+const spoiled = new WeakSet<Socket>();
+
+/** Nothing more is read from this client; what it was answered still goes out. */
+export function spoil(socket: Socket): void {
+  spoiled.add(socket);
+}
+
+type ServingSocket = Socket & { _httpMessage?: ServerResponse | null };
+
 /** What Node's parser refused: never forwarded, answered once, and the connection ends. */
-function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+function refuse(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
+    return;
+  }
+  const { _httpMessage: current } = socket as ServingSocket;
+  if (current !== undefined && current !== null) {
+    if (current.req.complete) {
+      // An answer to an earlier request is on its way: a second head would become a part of its body.
+      current.shouldKeepAlive = false;
+      current.once('finish', () => socket.destroySoon());
+      return;
+    }
+    // The body of the very request that is being answered is malformed.
+    if (current.headersSent) {
+      socket.destroy();
+      return;
+    }
+  }
+  if (spoiled.has(socket)) {
+    socket.destroySoon();
     return;
   }
   const status =
@@ -145,6 +184,18 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
       ? '431 Request Header Fields Too Large'
       : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? '408 Request Timeout'
-        : '400 Bad Request';
-  socket.end(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+        : isUnknownMethod(error)
+          ? '501 Not Implemented'
+          : '400 Bad Request';
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n` +
+      'Proxy-Status: millrace; error=http_request_error\r\n\r\n',
+  );
+}
+
+/** A well-formed request line whose method Node's parser does not know. */
+function isUnknownMethod(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): boolean {
+  if (error.code !== 'HPE_INVALID_METHOD' || error.rawPacket === undefined) return false;
+  const start = error.rawPacket.toString('latin1', 0, 1024);
+  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\x7e]+ HTTP\/1\.[01]\r\n/.test(start);
 }

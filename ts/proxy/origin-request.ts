@@ -3,16 +3,21 @@
 // answer for another resource than the key names.
 
 import { InternalError, UpstreamError } from '../errors.js';
-import type { RawFields } from '../http/fields.js';
+import { appendCdnLoop } from '../http/cdn-loop.js';
+import { fieldValue, type RawFields } from '../http/fields.js';
 import { withoutHopByHop } from '../http/hop-by-hop.js';
 import { appendVia } from '../http/via.js';
 import type { HeadReader, UpstreamResponse } from '../upstream/request.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { Exchange } from './exchange.js';
-import { clientScheme } from './route.js';
+import { forwardInterim } from './interim.js';
 
-/** Set by us or by nobody: what a client claims here is not in the key. */
-const overwritten = /^(host|expect|forwarded|x-forwarded-.*|x-real-ip)$/;
+/**
+ * Set by us or by nobody: what a client claims here is not in the key. The names of the last three would be
+ * those of framing fields to a CGI-like origin, which knows no difference between _ and -.
+ */
+const overwritten =
+  /^(host|expect|forwarded|x-forwarded-.*|x-real-ip|content_length|transfer_encoding|max_forwards)$/;
 /** Ask for less than the whole, or are judged by us against what is stored. */
 const conditional = new Set([
   'if-none-match',
@@ -22,9 +27,10 @@ const conditional = new Set([
   'if-match',
   'if-unmodified-since',
 ]);
-/** Fields by which some frameworks let a client replace method or URL: never on the way into the store. */
-const rewriting =
-  /^(x-http-method(-override)?|x-method-override|x-original-(url|host|uri)|x-rewrite-url|x-host)$/;
+/** By these some frameworks let a proxy in front replace the URL. We do not, and no client may. */
+const rewritingUrl = /^(x-original-(url|host|uri)|x-rewrite-url|x-host)$/;
+/** And by these a client the method: a GET that is none would be stored as one. */
+const rewritingMethod = /^(x-http-method(-override)?|x-method-override)$/;
 
 export type RequestPurpose = 'pass' | 'fill';
 
@@ -47,16 +53,43 @@ export function originFields(
   const fields: string[] = [];
   for (let at = 0; at + 1 < received.length; at += 2) {
     const name = received[at]!.toLowerCase();
-    if (overwritten.test(name)) continue;
-    if (purpose === 'fill' && (conditional.has(name) || rewriting.test(name))) continue;
-    // A length without a body would have the origin wait for one.
-    if (name === 'content-length' && !exchange.hasRequestBody) continue;
-    fields.push(received[at]!, received[at + 1]!);
+    if (isLeftOut(exchange, purpose, name)) continue;
+    fields.push(received[at]!, forwardedValue(exchange, name, received[at + 1]!));
   }
+  fields.push(...forwardedFields(exchange, purpose), ...extra);
+  const { pseudonym } = services;
+  return appendCdnLoop(appendVia(fields, request.httpVersion, pseudonym), pseudonym);
+}
+
+function isLeftOut(exchange: Exchange, purpose: RequestPurpose, name: string): boolean {
+  // To many origins X_Forwarded_Host is the same field as X-Forwarded-Host.
+  const meant = name.replaceAll('_', '-');
+  if (overwritten.test(name) || overwritten.test(meant) || rewritingUrl.test(meant)) return true;
+  const isSafe = exchange.method === 'GET' || exchange.method === 'HEAD';
+  if (isSafe && rewritingMethod.test(meant)) return true;
+  if (purpose === 'fill' && conditional.has(name)) return true;
+  // A length without a body would have the origin wait for one.
+  return name === 'content-length' && !exchange.hasRequestBody;
+}
+
+function forwardedValue(exchange: Exchange, name: string, value: string): string {
+  const isCounted = name === 'max-forwards' && exchange.method === 'OPTIONS';
+  return isCounted && /^[0-9]{1,15}$/.test(value) ? `${Number(value) - 1}` : value;
+}
+
+/** Who asks, for what, as far as we know or trust those who say so. */
+function forwardedFields(exchange: Exchange, purpose: RequestPurpose): string[] {
+  const { fields, scheme, host, isPeerTrusted } = exchange;
   const client = exchange.socket.remoteAddress;
-  if (client !== undefined) fields.push('X-Forwarded-For', client);
-  fields.push('X-Forwarded-Proto', clientScheme, 'X-Forwarded-Host', exchange.host, ...extra);
-  return appendVia(fields, request.httpVersion, services.pseudonym);
+  const earlier = isPeerTrusted ? fieldValue(fields, 'x-forwarded-for') : undefined;
+  const way = [earlier, client].filter((part) => part !== undefined && part !== '').join(', ');
+  // Where one host stands for several in the key, the origin must not tell them apart either.
+  const keyHost = purpose === 'fill' ? exchange.rule!.cache.key.host : null;
+  const forwarded = way === '' ? [] : ['X-Forwarded-For', way];
+  forwarded.push('X-Forwarded-Proto', scheme, 'X-Forwarded-Host', keyHost ?? host);
+  const real = isPeerTrusted ? fieldValue(fields, 'x-real-ip') : undefined;
+  if (real !== undefined) forwarded.push('X-Real-IP', real);
+  return forwarded;
 }
 
 /** Sends the exchange's request. Rejects with an UpstreamError when no head comes. */
@@ -84,6 +117,8 @@ export async function askOrigin(
         fields: originFields(exchange, purpose, extra),
         body: exchange.hasRequestBody ? exchange.request : null,
         key: exchange.key,
+        onInterim: (status, hints) => forwardInterim(exchange, status, hints),
+        ...(exchange.isExpecting ? { onContinue: () => exchange.response.writeContinue() } : {}),
       },
       read,
     );

@@ -43,6 +43,8 @@ export async function pass(exchange: Exchange): Promise<StepName> {
   if (isUnsafe(method) && response.status >= 200 && response.status < 400) {
     invalidate(exchange, response.fields);
   }
+  // A client that never got its 100 may send the body or not: nobody can tell what comes next.
+  if (exchange.isExpecting && !exchange.request.complete) exchange.response.shouldKeepAlive = false;
   if (isClientGone(exchange)) {
     response.body.abort();
     return 'serve';

@@ -13,6 +13,7 @@ import { type Listener, listen } from './listener.js';
 import { type PurgeReport, type PurgeRequest, purge } from './purge-request.js';
 import { compileRoutes } from './routes.js';
 import { type Services, zeroCounters } from './services.js';
+import { trustedPeers } from './trusted-peer.js';
 
 export interface ProxyOptions {
   readonly config: Config;
@@ -45,10 +46,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       listeners.push(
         await listen(address, {
           clientIdleMs: options.config.timeouts.clientIdleMs,
-          onRequest: (request, response) => {
+          onRequest: (request, response, isExpecting) => {
             services.counters.exchanges += 1;
             services.counters.exchangesOpen += 1;
-            runExchange(newExchange(services, request, response));
+            runExchange(newExchange(services, request, response, isExpecting));
           },
         }),
       );
@@ -93,6 +94,7 @@ function servicesOf(options: ProxyOptions): Services {
     clock,
     counters: zeroCounters(),
     pseudonym: `millrace-${randomBytes(4).toString('hex')}`,
+    trusted: trustedPeers(config.trustedProxies),
   };
 }
 

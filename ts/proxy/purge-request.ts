@@ -82,7 +82,10 @@ function targetOf(services: Services, request: PurgeRequest): PurgeTarget {
   if ('tag' in request) return { kind: 'tag', tag: checkedTag(request.tag) };
   if ('prefix' in request) return { kind: 'prefix', prefix: checkedPrefix(request.prefix) };
   const url = /^(https?):\/\/([^/?#@]+)(\/[^#]*)?$/i.exec(request.url);
-  const key = url === null ? null : keyOf(services.routes, url[2]!, url[3] ?? '/');
+  // Without a trusted proxy in front every client speaks plain HTTP to us, whatever people call their site.
+  const isSecure = services.trusted !== null && url?.[1]?.toLowerCase() === 'https';
+  const scheme = isSecure ? 'https' : 'http';
+  const key = url === null ? null : keyOf(services.routes, scheme, url[2]!, url[3] ?? '/');
   if (key === null) {
     throw new ClientError(
       'CLIENT_BAD_REQUEST',

@@ -30,7 +30,10 @@ export async function purge(exchange: Exchange): Promise<StepName> {
         );
   }
   const soft = isSoft(fields);
-  const report = await purgeTarget(services, { url: `http://${host}${target}`, soft });
+  const report = await purgeTarget(services, {
+    url: `${exchange.scheme}://${host}${target}`,
+    soft,
+  });
   const body = Buffer.from(`${JSON.stringify({ purged: report })}\n`);
   exchange.response.writeHead(200, 'OK', [
     'Content-Type',

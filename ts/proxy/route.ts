@@ -7,15 +7,9 @@ import type { CacheHandling } from '../http/cache-status.js';
 import { hasOriginPrecondition } from '../http/conditional.js';
 import type { Exchange, StepName } from './exchange.js';
 
-/** TLS listeners come later; until then every client speaks plain HTTP to us. */
-export const clientScheme = 'http';
-
 export function route(exchange: Exchange): StepName {
   const { routes, store } = exchange.services;
   const { method, host, target } = exchange;
-  if (target === '*') {
-    throw new ClientError('CLIENT_BAD_REQUEST', 'OPTIONS * has no route: name a path');
-  }
   const number = routes.table.match(method, host, target);
   const rule = routes.rules[number];
   if (rule === undefined) {
@@ -24,7 +18,7 @@ export function route(exchange: Exchange): StepName {
   exchange.rule = rule;
   if (rule.cache.ignoreRequestDirectives) exchange.directives = noDirectives;
   try {
-    exchange.key = routes.table.key(number, clientScheme, host, target);
+    exchange.key = routes.table.key(number, exchange.scheme, host, target);
   } catch (error) {
     throw new ClientError('CLIENT_BAD_REQUEST', (error as Error).message, { cause: error });
   }

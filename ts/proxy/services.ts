@@ -1,6 +1,7 @@
 // What every step may use: configuration values, the store, the upstreams, the clock, counters. Made once in
 // proxy.ts; steps get it with their exchange and reach nothing else.
 
+import type { BlockList } from 'node:net';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config/schema.js';
 import type { CacheStore } from '../store/contract.js';
@@ -69,4 +70,6 @@ export interface Services {
   readonly counters: ProxyCounters;
   /** Our name in Via: of this process, so that two instances in a row are no loop. */
   readonly pseudonym: string;
+  /** Proxies in front of us whose word counts; null: none. */
+  readonly trusted: BlockList | null;
 }

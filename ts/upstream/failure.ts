@@ -17,23 +17,35 @@ export type FailurePhase = 'head' | 'body';
 
 export function upstreamFailure(origin: URL, error: unknown, phase: FailurePhase): UpstreamError {
   if (error instanceof UpstreamError) return error;
-  const { code, sentence } = classify(error, phase);
+  const { code, sentence, proxyError } = classify(error, phase);
   return new UpstreamError(code, `${origin.origin} ${sentence}`, {
     cause: error,
+    ...(proxyError === undefined ? {} : { proxyError }),
     // Whether the request may be sent again is for the caller to judge by its method; a name or a port
     // that does not answer will not answer a moment later either.
     retryable: code === 'UPSTREAM_RESET' && phase === 'head',
   });
 }
 
-function classify(error: unknown, phase: FailurePhase): { code: ErrorCode; sentence: string } {
+interface Classified {
+  readonly code: ErrorCode;
+  readonly sentence: string;
+  /** Where RFC 9209 has a finer word than the code. */
+  readonly proxyError?: string;
+}
+
+function classify(error: unknown, phase: FailurePhase): Classified {
   const code = codeOf(error);
   const said = error instanceof Error ? error.message : String(error);
   if (error instanceof errors.ConnectTimeoutError) {
     return { code: 'UPSTREAM_TIMEOUT', sentence: 'did not accept a connection in time' };
   }
   if (error instanceof errors.HeadersTimeoutError) {
-    return { code: 'UPSTREAM_TIMEOUT', sentence: 'sent no response head in time' };
+    return {
+      code: 'UPSTREAM_TIMEOUT',
+      sentence: 'sent no response head in time',
+      proxyError: 'http_response_timeout',
+    };
   }
   if (error instanceof errors.BodyTimeoutError) {
     return { code: 'UPSTREAM_TIMEOUT', sentence: 'stopped sending in the middle of a body' };
@@ -44,11 +56,22 @@ function classify(error: unknown, phase: FailurePhase): { code: ErrorCode; sente
   if (refusedCodes.has(code)) {
     return { code: 'UPSTREAM_REFUSED', sentence: `refused the connection (${code})` };
   }
-  if (code.startsWith('HPE_') || error instanceof errors.HeadersOverflowError) {
+  if (error instanceof errors.HeadersOverflowError || code === 'HPE_HEADER_OVERFLOW') {
+    return {
+      code: 'UPSTREAM_PROTOCOL',
+      sentence: 'sent a head without end',
+      proxyError: 'http_response_header_section_size',
+    };
+  }
+  if (code.startsWith('HPE_') || error instanceof errors.HTTPParserError) {
     return { code: 'UPSTREAM_PROTOCOL', sentence: `sent something that is not HTTP (${said})` };
   }
   if (/^(CERT|ERR_TLS|ERR_SSL|DEPTH|SELF_SIGNED|UNABLE_TO)/.test(code) || code === 'EPROTO') {
-    return { code: 'UPSTREAM_PROTOCOL', sentence: `could not be trusted or understood: ${said}` };
+    return {
+      code: 'UPSTREAM_PROTOCOL',
+      sentence: `could not be trusted or understood: ${said}`,
+      proxyError: code === 'EPROTO' ? 'tls_protocol_error' : 'tls_certificate_error',
+    };
   }
   if (error instanceof errors.ResponseContentLengthMismatchError) {
     // Before the head is through, undici says this of a head that no parser can make sense of.

@@ -5,8 +5,11 @@
 // What undici or a reader would keep for longer than the call must not lie in that buffer: undici keeps
 // views of header fields until the head is whole, and what a paused parser has left goes back to the
 // stream. Both are copied here. Readers of bodies know: a chunk is theirs until their call returns.
+//
+// undici gives a connection up when a 100 comes that it did not ask for. Those are taken out here.
 
 import { Buffer } from 'node:buffer';
+import { subscribe } from 'node:diagnostics_channel';
 import type { OnReadOpts, Socket } from 'node:net';
 import { UpstreamError } from '../errors.js';
 import { turns } from '../turns.js';
@@ -15,6 +18,14 @@ import { turns } from '../turns.js';
 const readBytes = 256 * 1024;
 /** Of every response head, interim ones too. */
 const headStart = Buffer.from('HTTP/1.');
+const headEnd = Buffer.from('\r\n\r\n');
+const nothing = Buffer.alloc(0);
+/** What a 100 begins with; then a space or the end of the line. */
+const continueStart = 'HTTP/1.1 100';
+/** A 100 has hardly any fields; one that goes on for longer is none. */
+const continueBytesMax = 4096;
+/** Interim responses to one request: origins send two or three. */
+export const interimsMax = 32;
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
@@ -30,6 +41,20 @@ export interface Reception {
   headBytes: number;
   lineBytes: number;
   lastByte: number;
+  /** A request was sent that has no final head yet: what comes now is not out of place. */
+  isAwaited: boolean;
+  /** First bytes of a response head that may become a 100; null behind that point. */
+  opening: Buffer | null;
+  /** 100s in front of this response. */
+  continues: number;
+}
+
+/** What comes next on this connection is the head of another response, once one is asked for. */
+export function expectHead(reception: Reception): void {
+  reception.phase = 'head';
+  reception.isAwaited = false;
+  reception.opening = nothing;
+  reception.continues = 0;
 }
 
 const receptions = new WeakMap<Socket, Reception>();
@@ -40,8 +65,38 @@ export function currentReception(): Reception | null {
   return current;
 }
 
+let isWatching = false;
+
+/** undici tells when it writes the head of a request, and to which socket. */
+function watchRequests(): void {
+  if (isWatching) return;
+  isWatching = true;
+  subscribe('undici:client:sendHeaders', (message) => {
+    receptionOf((message as { socket: Socket }).socket).isAwaited = true;
+  });
+}
+
+function receptionOf(socket: Socket): Reception {
+  let reception = receptions.get(socket);
+  if (reception === undefined) {
+    reception = {
+      phase: 'head',
+      isPaused: false,
+      headBytes: 0,
+      lineBytes: 0,
+      lastByte: 0,
+      isAwaited: false,
+      opening: nothing,
+      continues: 0,
+    };
+    receptions.set(socket, reception);
+  }
+  return reception;
+}
+
 /** For net.connect: reads into the shared buffer. */
 export function sharedReads(): OnReadOpts {
+  watchRequests();
   return { buffer: sharedBuffer(), callback: receive };
 }
 
@@ -54,11 +109,7 @@ function sharedBuffer(): Buffer {
 
 /** Node calls it as a method of the socket. True: read on. */
 function receive(this: Socket, length: number): boolean {
-  let reception = receptions.get(this);
-  if (reception === undefined) {
-    reception = { phase: 'head', isPaused: false, headBytes: 0, lineBytes: 0, lastByte: 0 };
-    receptions.set(this, reception);
-  }
+  const reception = receptionOf(this);
   reception.isPaused = false;
   current = reception;
   try {
@@ -98,6 +149,8 @@ function readAgainLater(socket: Socket, reception: Reception): false {
 function parse(socket: Socket, reception: Reception, bytes: Buffer): void {
   let rest = bytes;
   while (rest.length > 0 && reception.phase === 'head' && !socket.destroyed) {
+    rest = withoutContinues(reception, rest);
+    if (rest.length === 0) return;
     const headLength = headLengthOf(reception, rest);
     if (headLength === null) {
       const { remoteAddress, remotePort } = socket;
@@ -108,6 +161,8 @@ function parse(socket: Socket, reception: Reception, bytes: Buffer): void {
     }
     give(socket, Buffer.from(rest.subarray(0, headLength)));
     rest = rest.subarray(headLength);
+    // An interim response ended here, or undici saw the whole of a final one.
+    if (reception.headBytes === 0 && reception.phase === 'head') reception.opening = nothing;
   }
   if (rest.length === 0 || socket.destroyed) return;
   // The fields behind a chunked body are kept like those of a head.
@@ -140,6 +195,36 @@ function headLengthOf(reception: Reception, bytes: Buffer): number | null {
   }
   Object.assign(reception, { headBytes, lineBytes, lastByte });
   return end;
+}
+
+/**
+ * The bytes behind any 100 that a response begins with; none where it is not known yet. What nobody asked
+ * for goes on as it is: undici then gives the connection up.
+ */
+function withoutContinues(reception: Reception, bytes: Buffer): Buffer {
+  const { opening, isAwaited } = reception;
+  if (opening === null || !isAwaited) return bytes;
+  let rest = opening.length === 0 ? bytes : Buffer.concat([opening, bytes]);
+  reception.opening = null;
+  while (reception.continues < interimsMax) {
+    const start = rest.toString('latin1', 0, continueStart.length + 1);
+    const isShort = start.length <= continueStart.length && continueStart.startsWith(start);
+    const isContinue = start.startsWith(continueStart) && /[ \r]$/.test(start);
+    if (!isShort && !isContinue) return rest;
+    const end = isContinue ? rest.indexOf(headEnd) : -1;
+    if (end < 0) {
+      if (rest.length > continueBytesMax) return rest;
+      reception.opening = Buffer.from(rest);
+      return nothing;
+    }
+    reception.continues += 1;
+    rest = rest.subarray(end + headEnd.length);
+    if (rest.length === 0) {
+      reception.opening = nothing;
+      return nothing;
+    }
+  }
+  return rest;
 }
 
 /** The stream would tell undici in the next tick; by then the buffer may hold something else. */

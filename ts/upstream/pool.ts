@@ -22,7 +22,7 @@ export interface PoolOptions {
 }
 
 /** A head of more than this is refused; Node's own limit for requests is 16 KiB. */
-const headBytesMax = 32 * 1024;
+export const headBytesMax = 32 * 1024;
 
 /** One origin and the connections to it. */
 export class Origin {

@@ -4,12 +4,20 @@
 
 import type { Buffer } from 'node:buffer';
 import type { Readable } from 'node:stream';
-import type { Dispatcher } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import type { Clock } from '../clock.js';
 import { UpstreamError } from '../errors.js';
 import { fieldValue, type RawFields } from '../http/fields.js';
+import { sendExpecting } from './expecting-request.js';
 import { upstreamFailure } from './failure.js';
-import { currentReception, type Reception, type ReceptionPhase } from './origin-socket.js';
+import { isFieldText, refusalOfHead } from './head-refusal.js';
+import {
+  currentReception,
+  expectHead,
+  interimsMax,
+  type Reception,
+  type ReceptionPhase,
+} from './origin-socket.js';
 import type { Origin } from './pool.js';
 
 export interface UpstreamRequest {
@@ -19,6 +27,10 @@ export interface UpstreamRequest {
   /** Without hop-by-hop fields; Host included. */
   readonly fields: RawFields;
   readonly body: Readable | null;
+  /** Told of 1xx responses, except 100. */
+  readonly onInterim?: (status: number, fields: RawFields) => void;
+  /** The client waits with its body; called when the origin wants it. */
+  readonly onContinue?: () => void;
 }
 
 export interface BodyReader {
@@ -79,7 +91,12 @@ export function sendRequest(
         reject(error);
       }
     };
-    const handler = new ResponseHandler(origin.url, clock, limits, answer, reject);
+    if (request.onContinue !== undefined && request.body !== null) {
+      const expecting = { ...request, body: request.body, onContinue: request.onContinue };
+      sendExpecting(origin, expecting, clock, limits).then(answer, reject);
+      return;
+    }
+    const handler = new ResponseHandler(origin.url, clock, request, limits, answer, reject);
     // undici's own limits begin with a connection; this one also ends the wait for a free one. A request
     // with a body gets its answer when the body is through, however long that takes.
     if (request.body === null) handler.limitWait(limits.answerMs ?? origin.answerTimeoutMs);
@@ -100,6 +117,7 @@ type Ending = { readonly kind: 'end' } | { readonly kind: 'error'; readonly erro
 class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   readonly #url: URL;
   readonly #clock: Clock;
+  readonly #onInterim: UpstreamRequest['onInterim'];
   readonly #resolve: (response: UpstreamResponse) => void;
   readonly #reject: (error: UpstreamError) => void;
   readonly #sentMs: number;
@@ -114,10 +132,13 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   #hasHead = false;
   #isPaused = false;
   #isAborted = false;
+  #interims = 0;
+  #isBodiless = false;
 
   constructor(
     url: URL,
     clock: Clock,
+    request: UpstreamRequest,
     limits: RequestLimits,
     resolve: (response: UpstreamResponse) => void,
     reject: (error: UpstreamError) => void,
@@ -125,6 +146,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
     this.#url = url;
     this.#clock = clock;
     this.#limits = limits;
+    this.#onInterim = request.onInterim;
     this.#resolve = resolve;
     this.#reject = reject;
     this.#sentMs = clock.now();
@@ -148,7 +170,9 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   /** Before the head. */
   #giveUp(text: string): void {
     this.#isAborted = true;
-    const error = new UpstreamError('UPSTREAM_TIMEOUT', text);
+    const error = new UpstreamError('UPSTREAM_TIMEOUT', text, {
+      proxyError: 'http_response_timeout',
+    });
     this.#controller?.abort(error);
     this.#done();
     this.#reject(error);
@@ -173,13 +197,17 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
     _headers: unknown,
     reason?: string,
   ): void {
-    if (status < 200) return;
     const fields = fieldsOf((controller as unknown as { rawHeaders: Buffer[] }).rawHeaders);
-    const fault = fields === null ? 'a malformed header field' : codingFault(fields);
-    if (fields === null || fault !== null) {
-      controller.abort(new UpstreamError('UPSTREAM_PROTOCOL', `${this.#url.origin} sent ${fault}`));
+    const refusal = this.#refusalOf(status, fields);
+    if (refusal !== null) {
+      controller.abort(refusal);
       return;
     }
+    if (status < 200) {
+      this.#onInterim?.(status, fields);
+      return;
+    }
+    this.#isBodiless = status === 204 || status === 304;
     clearTimeout(this.#timer);
     this.#hasHead = true;
     this.#reception = currentReception();
@@ -195,6 +223,15 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
     if (this.#reader === null) this.#pause(controller);
   }
 
+  #refusalOf(status: number, fields: RawFields): UpstreamError | null {
+    if (status < 200) this.#interims += 1;
+    if (this.#interims <= interimsMax) return refusalOfHead(this.#url, fields);
+    return new UpstreamError(
+      'UPSTREAM_PROTOCOL',
+      `${this.#url.origin} sent more than ${interimsMax} interim responses to one request`,
+    );
+  }
+
   #pause(controller: Dispatcher.DispatchController): void {
     controller.pause();
     this.#isPaused = true;
@@ -204,7 +241,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
 
   /** What follows on this connection is the head of another response. */
   #leaveSocket(): void {
-    if (this.#reception !== null) this.#reception.phase = 'head';
+    if (this.#reception !== null) expectHead(this.#reception);
     this.#reception = null;
   }
 
@@ -224,6 +261,11 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     this.#done();
     this.#leaveSocket();
+    // A length in a response that has no body (RFC 9112 section 6.3) means nothing to its reader.
+    if (this.#isBodiless && error instanceof errors.ResponseContentLengthMismatchError) {
+      this.#finish({ kind: 'end' });
+      return;
+    }
     const phase = this.#hasHead ? 'body' : 'head';
     const failure = upstreamFailure(this.#url, error, phase);
     if (this.#hasHead) this.#finish({ kind: 'error', error: failure });
@@ -270,38 +312,20 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   }
 }
 
-/**
- * The parser decodes chunks and no other coding: what it would read until the connection closes is not the
- * content that the head describes, and nobody behind us would learn that it is coded.
- */
-function codingFault(fields: RawFields): string | null {
-  const coding = fieldValue(fields, 'transfer-encoding');
-  if (coding === undefined || coding.toLowerCase() === 'chunked') return null;
-  return `a body in the transfer coding "${coding}", which is not decoded here`;
-}
-
 function framingOf(fields: RawFields): ReceptionPhase {
   if (fieldValue(fields, 'transfer-encoding') !== undefined) return 'chunked';
   return fieldValue(fields, 'content-length') === undefined ? 'close' : 'length';
 }
 
 // undici gives names and values as Buffers, several values of one name as an array.
-function fieldsOf(raw: readonly (Buffer | Buffer[])[]): string[] | null {
+function fieldsOf(raw: readonly (Buffer | Buffer[])[]): string[] {
   const fields: string[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = (raw[at] as Buffer).toString('latin1');
     const value = raw[at + 1]!;
     for (const line of Array.isArray(value) ? value : [value]) {
-      const text = line.toString('latin1');
-      if (!isFieldText(text)) return null;
-      fields.push(name, text);
+      fields.push(name, line.toString('latin1'));
     }
   }
   return fields;
-}
-
-// What RFC 9110 section 5.5 lets a value hold, obs-text included. Anything else would be refused by the
-// server that has to pass it on.
-function isFieldText(text: string): boolean {
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
 }

@@ -130,6 +130,7 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
       exposeTags: false,
       enableMetrics: true,
     },
+    trustedProxies: [],
     enableCache: true,
     cacheTtlMs: 3_600_000,
     memoryLimitBytes: 256 * mib,
@@ -199,6 +200,7 @@ l2_total_size: 1TB
 raw_disk_cache: { block_size: 64KiB, use_direct_io: false, create: true, io_backend: threads }
 timeouts: { connect: 1, head: 2s, idle: 500ms, total: 1h, client_idle: 1m, follower_grace: "3" }
 max_retries: 4
+trusted_proxies: 10.0.0.0/8
 log_level: debug
 `,
   });
@@ -247,6 +249,7 @@ log_level: debug
     { kind: 'unix', path: '/run/m.sock' },
   ]);
   t.deepEqual(config.admin.listen, { kind: 'tcp', host: 'localhost', port: 9001 });
+  t.deepEqual(config.trustedProxies, [{ address: '10.0.0.0', prefix: 8, family: 'ipv4' }]);
   t.false(config.enableCache);
   t.is(config.cacheTtlMs, 86_400_000);
   t.is(config.memoryLimitBytes, 1024 * mib);
@@ -340,7 +343,7 @@ test('config: only values without effect are named as such', (t) => {
   t.deepEqual(named('lanes: 2\n'), ['lanes']);
   t.deepEqual(named('raw_disk_cache: { io_backend: threads }\n'), []);
   t.deepEqual(named('raw_disk_cache: { io_backend: io_uring }\n'), []);
-  t.deepEqual(named('slice_size: null\nmax_retries:\n'), []);
+  t.deepEqual(named('slice_size: null\nslice_patterns:\n'), []);
   t.deepEqual(named('upstreams: { a: { origins: ["a:1"] } }\n'), []);
   t.deepEqual(named('upstreams: { a: { origins: ["a:1", "b:1"] } }\n'), []);
   t.deepEqual(named('slice_size: 1MiB\nmax_concurrent_subrequests: 4\nmax_retries: 3\n'), [

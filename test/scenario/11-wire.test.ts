@@ -227,9 +227,10 @@ scenario('11.6 errors without a lifetime are not stored', async ({ origin, clien
 });
 
 scenario('11.6b our own errors are not stored', async ({ origin, client }) => {
-  origin.plays(hangUp, hangUp, answer(fresh, 'good'));
+  origin.always(hangUp);
   const fields = { 'Cache-Control': 'no-store' };
   await client.get('/a').gives({ status: 502, fields });
+  origin.always(answer(fresh, 'good'));
   await client.get('/a').gives({ body: 'good', cache: 'MISS' });
 });
 

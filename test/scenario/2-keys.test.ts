@@ -1,6 +1,6 @@
 // Section 2 of the clauses: what makes two requests one object, and which variant answers.
 
-import { answer, scenario } from './language/scenario.js';
+import { answer, notModified, scenario } from './language/scenario.js';
 
 const fresh = 'Cache-Control: max-age=60';
 
@@ -164,4 +164,15 @@ scenario('2.6c each candidate is judged by its own Vary', async ({ origin, clien
   await client.get('/a', 'X-A: 2', 'X-B: 1').gives({ body: 'by B' });
   // Both match: the newer one counts.
   await client.get('/a', 'X-A: 1', 'X-B: 1').gives({ body: 'by B', cache: 'HIT' });
+});
+
+scenario('2.7 the tags of all variants may be asked about; the 304 names one', async (s) => {
+  const variant = (tag: string) => [fresh, 'Vary: X-A', `ETag: "${tag}"`];
+  s.origin.plays(answer(variant('one'), 'one'), answer(variant('two'), 'two'));
+  await s.client.get('/a', 'X-A: 1').gives({ body: 'one' });
+  await s.client.get('/a', 'X-A: 2').gives({ body: 'two' });
+  s.origin.plays(notModified(variant('one')));
+  await s.client.get('/a', 'X-A: 3').gives({ body: 'one' });
+  await s.origin.got(3, { fields: { 'If-None-Match': /^("one", "two"|"two", "one")$/ } });
+  await s.client.get('/a', 'X-A: 3').gives({ body: 'one', cache: 'HIT' });
 });

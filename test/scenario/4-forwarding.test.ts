@@ -1,5 +1,6 @@
 // Section 4 of the clauses: what is stored of a message, and what is sent on.
 
+import { gate, until } from '../support/until.js';
 import { answer, bytes, chunked, head, notModified, scenario } from './language/scenario.js';
 
 const fresh = 'Cache-Control: max-age=60';
@@ -165,6 +166,21 @@ scenario('4.6b a request that was here already is a loop', async ({ origin, clie
   origin.wasAsked(1);
 });
 
+scenario('4.7a Max-Forwards 0 of OPTIONS and TRACE is answered here', async (s) => {
+  for (const method of ['OPTIONS', 'TRACE']) {
+    const { status } = await s.client.send({ method, target: '/a', lines: ['Max-Forwards: 0'] });
+    if (status === 502) throw new Error(`${method} was forwarded`);
+  }
+  s.origin.wasAsked(0);
+});
+
+scenario('4.7b Max-Forwards of OPTIONS is counted down', async ({ origin, client }) => {
+  origin.plays(answer('', 'one'));
+  const lines = ['Max-Forwards: 5'];
+  await client.send({ method: 'OPTIONS', target: '/a', lines }).gives({ body: 'one' });
+  await origin.got(1, { fields: { 'Max-Forwards': '4' } });
+});
+
 scenario('4.8a nothing is rewritten because time passed', async ({ origin, client, clock }) => {
   const fields = {
     Date: clock.date(-3),
@@ -200,9 +216,44 @@ scenario('4.9 bodies and their codings are left alone', async ({ origin, client 
   }
 });
 
+scenario('4.10a interim responses go on to the client at once', async ({ origin, client }) => {
+  const goOn = gate();
+  origin.plays(async (line) => {
+    await line.write(head('Link: </style.css>; rel=preload', 103, 'Early Hints'));
+    await line.write(head('', 102, 'Processing'));
+    await goOn.opened;
+    await line.write(`${head([fresh, 'Content-Length: 3'])}one`);
+  });
+  const connection = await client.connect();
+  const asked = connection.ask({ target: '/a' });
+  await until('both interim responses', () =>
+    /HTTP\/1.1 103.*HTTP\/1.1 102/s.test(connection.seen),
+  );
+  goOn.open();
+  await asked.gives({ body: 'one', interim: [103, 102], fields: { Link: null } });
+  await client.get('/a').gives({ body: 'one', interim: [], cache: 'HIT' });
+});
+
 scenario('4.10b interim responses do not go to clients of HTTP/1.0', async (s) => {
   s.origin.plays(bytes(`${head('', 103)}${head([fresh, 'Content-Length: 3'])}one`, 'stay'));
   await s.client.send({ target: '/a', version: '1.0' }).gives({ body: 'one', interim: [] });
+});
+
+scenario('4.10c Expect: 100-continue reaches the origin, and its 100 the client', async (s) => {
+  const body = gate();
+  s.origin.plays(async (line, request) => {
+    await line.write(head('', 100, 'Continue'));
+    if ((await request.body).toString() !== 'hello') throw new Error('another body');
+    body.open();
+    await answer('', 'taken')(line, request);
+  });
+  const connection = await s.client.connect();
+  const lines = ['Expect: 100-continue', 'Content-Length: 5'];
+  const asked = connection.ask({ method: 'POST', target: '/a', lines });
+  await until('100 Continue', () => connection.seen.startsWith('HTTP/1.1 100'));
+  connection.write('hello');
+  await body.opened;
+  await asked.gives({ body: 'taken' });
 });
 
 scenario('4.10d a 101 that nobody asked for is an error', async ({ origin, client }) => {

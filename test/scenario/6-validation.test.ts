@@ -323,6 +323,29 @@ scenario('6.12c a 5xx is passed on', async ({ origin, client, clock }) => {
   await client.get('/a').gives({ body: 'one', cache: 'REVALIDATED' });
 });
 
+scenario('6.13a HEAD that agrees updates the stored fields', async ({ origin, client, clock }) => {
+  origin.plays(answer([...tagged, 'X-A: old'], 'one'));
+  await client.get('/a').gives({ body: 'one' });
+  clock.advance(50);
+  origin.plays(answer([...tagged, 'X-A: new'], 'one'));
+  await client.head('/a', 'Cache-Control: no-cache').gives({ fields: { 'X-A': 'new' } });
+  clock.advance(30);
+  await client.get('/a').gives({ body: 'one', cache: 'HIT', age: 30, fields: { 'X-A': 'new' } });
+});
+
+scenario('6.13b HEAD that contradicts makes the stored response stale', async (s) => {
+  const others = [
+    ['ETag: "v2"', 'one'],
+    ['ETag: "v1"', 'longer'],
+  ] as const;
+  for (const [at, [tag, body]] of others.entries()) {
+    s.origin.plays(answer(tagged, 'one'), answer([fresh, tag], body), answer(fresh, 'two'));
+    await s.client.get(`/${at}`).gives({ body: 'one' });
+    await s.client.head(`/${at}`, 'Cache-Control: no-cache').gives({});
+    await s.client.get(`/${at}`).gives({ body: 'two' });
+  }
+});
+
 scenario('6.13c HEAD with another status touches nothing', async ({ origin, client }) => {
   origin.plays(answer(tagged, 'one'), answer('', '', 500));
   await client.get('/a').gives({ body: 'one' });

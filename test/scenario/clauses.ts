@@ -62,11 +62,7 @@ export const sections: readonly Section[] = [
     ['MD', 'a star anywhere in Vary: no later request matches, and nothing is stored'],
     ['O', 'several variants of one URI; other fields do not matter'],
     ['M', 'of several matches the most recent; each is judged by its own Vary'],
-    [
-      'S',
-      'no variant matches: the tags of all may be asked about, the 304 names one',
-      { notYet: 'a variant miss asks without a condition' },
-    ],
+    ['S', 'no variant matches: the tags of all may be asked about, the 304 names one'],
   ]),
   section('3', 'May it be stored?', 'RFC 9111 3, 3.5, 5.2.2; RFC 9110 9.2.3, 15.1', [
     ['MO', 'GET and what answers it; other methods store nothing'],
@@ -92,14 +88,10 @@ export const sections: readonly Section[] = [
     ['M', 'Content-Length is right for what is sent; without a length chunks or close'],
     ['M', 'trailers stay apart from the header and govern nothing'],
     ['MS', 'Via in both directions; a request with our own entry is a loop'],
-    ['M', 'Max-Forwards of TRACE and OPTIONS', { notYet: 'passed on as it came' }],
+    ['M', 'Max-Forwards of TRACE and OPTIONS'],
     ['M', 'Date only where there was none; nothing is rewritten because time passed'],
     ['M', 'bodies and their codings are left alone'],
-    [
-      'S',
-      'Expect and interim responses go through; none is replayed; 101 only where agreed',
-      { notYet: 'interim responses are not passed on' },
-    ],
+    ['S', 'Expect and interim responses go through; none is replayed; 101 only where agreed'],
     ['S', 'unknown methods, statuses and reasons pass unchanged'],
   ]),
   section('5', 'Freshness and age', 'RFC 9111 4.2, 5.1, 5.3; RFC 8246', [
@@ -134,7 +126,7 @@ export const sections: readonly Section[] = [
     ['M', 'what a 304 validates: by strong tag, by weak tag, or what was asked about'],
     ['MS', 'its fields replace the stored ones, but for those of the body; age begins anew'],
     ['M', 'a full answer replaces; an error is passed on or stood in for'],
-    ['O', 'a HEAD tells whether the stored GET still holds', { notYet: 'a HEAD updates nothing' }],
+    ['O', 'a HEAD tells whether the stored GET still holds'],
     ['MD', 'HEAD from a stored GET, never the reverse; else it goes on as HEAD'],
   ]),
   section('7', 'Stale responses', 'RFC 9111 4.2.4; RFC 5861', [

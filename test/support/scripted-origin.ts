@@ -13,6 +13,8 @@ export interface OriginRequest {
   readonly target: string;
   /** Name, value, name, value, ... as received; latin1. */
   readonly fields: readonly string[];
+  /** The head as it came; latin1. */
+  readonly head: string;
   /** The value of the first line of that name. */
   field(name: string): string | undefined;
   /** Settles when the body was read; rejects when it broke off or was malformed. */
@@ -133,7 +135,7 @@ function requestOf(head: string, reader: SocketReader): OriginRequest {
   };
   const body = bodyOf(field, reader);
   body.catch(() => {});
-  return { method, target, fields, field, body };
+  return { method, target, fields, head, field, body };
 }
 
 async function bodyOf(

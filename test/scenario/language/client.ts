@@ -50,6 +50,9 @@ export class Asking implements PromiseLike<Received> {
   }
 }
 
+/** More is not looked for in what came so far. */
+const seenBytes = 16_384;
+
 export class Connection {
   readonly #socket: Socket;
   readonly #incoming: Incoming;
@@ -61,7 +64,7 @@ export class Connection {
     this.#transcript = transcript;
     this.#incoming = new Incoming(socket, (part) => {
       const text = part.toString('latin1');
-      this.#seen = (this.#seen + text).slice(0, 16_384);
+      if (this.#seen.length < seenBytes) this.#seen += text;
       transcript.note('client <', text);
     });
   }

@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer';
 import type { OriginRequest, Reply, Script } from '../../support/scripted-origin.js';
 import { type ExpectedRequest, expectFields, Unmet } from './expect.js';
+import { fieldValue, linesOf } from './reader.js';
 import { type Transcript, visible } from './transcript.js';
 
 /** What a play may do with its connection. */
@@ -142,7 +143,10 @@ export class ScenarioOrigin {
 
   readonly script: Script = async (request, reply) => {
     this.#requests.push(request);
-    this.#transcript.note('origin <', requestText(request));
+    this.#transcript.note('origin <', request.head);
+    const fault = canonicalFault(request);
+    if (fault !== '')
+      this.#failures.push(`the origin got a request that is not canonical: ${fault}`);
     const play = this.#always ?? this.#plays.shift();
     if (play === undefined) {
       this.#failures.push(
@@ -185,8 +189,19 @@ export class ScenarioOrigin {
   }
 }
 
-function requestText({ method, target, fields }: OriginRequest): string {
-  let text = `${method} ${target}\r\n`;
-  for (let at = 0; at < fields.length; at += 2) text += `${fields[at]}: ${fields[at + 1]}\r\n`;
-  return text;
+const requestLine = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\x7e]+ HTTP\/1\.1$/;
+const nameStart = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:(?= |$)/;
+
+/** Whatever a client sent: the origin gets plain lines, one Host, and one framing at most. */
+function canonicalFault({ head: text, fields }: OriginRequest): string {
+  const [first = '', ...lines] = text.slice(0, -4).split('\r\n');
+  if (!requestLine.test(first)) return first;
+  const odd = lines.find((line) => {
+    const name = nameStart.exec(line)?.[0];
+    return name === undefined || !fieldValue.test(line.slice(name.length + 1));
+  });
+  if (odd !== undefined) return odd;
+  if (linesOf(fields, 'host').length !== 1) return 'not one Host';
+  const framings = [...linesOf(fields, 'content-length'), ...linesOf(fields, 'transfer-encoding')];
+  return framings.length > 1 ? `framed by ${framings.join(' and ')}` : '';
 }

@@ -7,7 +7,8 @@ import type { Socket } from 'node:net';
 
 /** Bytes of a socket with a way to wait for more of them. */
 export class Incoming {
-  #held: Buffer = Buffer.alloc(0);
+  #parts: Buffer[] = [];
+  #length = 0;
   #ending: 'closed' | 'reset' | null = null;
   #wake: () => void = () => {};
 
@@ -15,7 +16,8 @@ export class Incoming {
     let isReset = false;
     socket.on('data', (bytes: Buffer) => {
       onBytes(bytes);
-      this.#held = Buffer.concat([this.#held, bytes]);
+      this.#parts.push(bytes);
+      this.#length += bytes.length;
       this.#wake();
     });
     socket.on('error', () => {
@@ -42,16 +44,23 @@ export class Incoming {
     return true;
   }
 
+  /** All that is held, in one piece: put together when it is looked at, not when it comes. */
+  #joined(): Buffer {
+    if (this.#parts.length !== 1) this.#parts = [Buffer.concat(this.#parts)];
+    return this.#parts[0]!;
+  }
+
   #take(length: number): Buffer {
-    const taken = this.#held.subarray(0, length);
-    this.#held = this.#held.subarray(length);
-    return taken;
+    const held = this.#joined();
+    this.#parts = [held.subarray(length)];
+    this.#length -= length;
+    return held.subarray(0, length);
   }
 
   /** Latin1 text before `mark`, which is taken too; null: the connection ended before it came. */
   async before(mark: string): Promise<string | null> {
     for (;;) {
-      const at = this.#held.indexOf(mark, 0, 'latin1');
+      const at = this.#joined().indexOf(mark, 0, 'latin1');
       if (at >= 0)
         return this.#take(at + mark.length)
           .toString('latin1')
@@ -62,14 +71,14 @@ export class Incoming {
 
   /** That many bytes, or fewer where the connection ended before. */
   async bytes(length: number): Promise<Buffer> {
-    while (this.#held.length < length && (await this.#more()));
-    return this.#take(Math.min(length, this.#held.length));
+    while (this.#length < length && (await this.#more()));
+    return this.#take(Math.min(length, this.#length));
   }
 
   /** Everything up to the end of the connection. */
   async rest(): Promise<Buffer> {
     while (await this.#more());
-    return this.#take(this.#held.length);
+    return this.#take(this.#length);
   }
 }
 
@@ -88,7 +97,9 @@ export interface Received {
 }
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const value = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/;
+/** Without blanks around it. */
+export const fieldValue =
+  /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/;
 
 /** `method` is that of the request: it decides whether a body follows. */
 export async function readResponse(from: Incoming, method: string): Promise<Received> {
@@ -117,7 +128,7 @@ function readFields(lines: readonly string[]): string[] {
     const colon = line.indexOf(':');
     const name = line.slice(0, colon);
     const text = line.slice(colon + 1).replace(/^ /, '');
-    if (colon < 1 || !token.test(name) || !value.test(text)) {
+    if (colon < 1 || !token.test(name) || !fieldValue.test(text)) {
       throw new Error(`the proxy sent a field line that is not canonical: ${line}`);
     }
     return [name, text];

@@ -47,6 +47,14 @@ const graceMsDefault = 10_000;
 export async function startSystem(loaded: LoadedConfig, log: Log): Promise<System> {
   const { config, notInEffect } = loaded;
   for (const key of notInEffect) log.warn({ key }, `not in effect in this version: ${key}`);
+  for (const [upstream, { tls }] of config.upstreams) {
+    if (tls.verify) continue;
+    log.warn(
+      { upstream },
+      `upstreams.${upstream}.tls.verify is false: whoever is between here and its origins can read and ` +
+        'change what they send, and it is stored; name their authority in tls.ca_file instead',
+    );
+  }
   const store = config.enableCache ? await openConfigured(config, log) : null;
   let proxy: RunningProxy | null = null;
   let admin: RunningAdmin | null = null;

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 
 export function resetSocket(socket: Socket): void {
-  if (socket.writableEnded) socket.destroy();
+  // Over TLS there is no reset to be had.
+  if (socket.writableEnded || 'encrypted' in socket) socket.destroy();
   else socket.resetAndDestroy();
 }

@@ -4,7 +4,8 @@
 
 import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import type { ExecutionContext } from 'ava';
 import { resetSocket } from './reset.js';
 
@@ -68,27 +69,38 @@ export function always(answer: Answer): Script {
 export interface OriginPlace {
   readonly host?: string;
   readonly port?: number;
+  /** Over TLS. */
+  readonly tls?: TlsOptions;
 }
 
 export async function startOrigin(
   t: ExecutionContext,
   script: Script,
-  { host = '127.0.0.1', port = 0 }: OriginPlace = {},
+  { host = '127.0.0.1', port = 0, tls }: OriginPlace = {},
 ): Promise<ScriptedOrigin> {
   const sockets = new Set<Socket>();
   const requests: OriginRequest[] = [];
   let connections = 0;
-  const server = createServer({ noDelay: true }, (socket) => {
-    connections += 1;
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
+  const begin = (socket: Socket): void => {
     // A reset by the proxy is an event of the test, not a failure of the origin.
     socket.on('error', () => {});
     void converse(socket, (request, reply) => {
       requests.push(request);
       return origin.script(request, reply);
     }).catch(() => resetSocket(socket));
-  }).listen(port, host);
+  };
+  const server: Server =
+    tls === undefined
+      ? createServer({ noDelay: true }, begin)
+      : createTlsServer({ noDelay: true, ...tls }, begin);
+  server.on('connection', (socket: Socket) => {
+    connections += 1;
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    socket.on('error', () => {});
+  });
+  server.on('tlsClientError', () => {});
+  server.listen(port, host);
   await once(server, 'listening');
   const stop = async () => {
     for (const socket of sockets) resetSocket(socket);

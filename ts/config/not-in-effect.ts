@@ -15,7 +15,6 @@ export interface LaterKey {
 export const laterKeys: readonly LaterKey[] = [
   { key: 'listen', when: (value) => typeof value === 'string' && value.startsWith('https:') },
   { key: 'listen[]', when: (value) => typeof value === 'string' && value.startsWith('https:') },
-  { key: 'upstreams.NAME.tls' },
   { key: 'routes[].rewrite' },
   { key: 'routes[].headers' },
   { key: 'routes[].limit_rate' },

@@ -60,6 +60,17 @@ function distinctOrigins({ upstreams }: Settings): Problem[] {
   );
 }
 
+function certificateWithKey({ upstreams }: Settings): Problem[] {
+  return Object.entries(upstreams).flatMap(([name, { tls }]): Problem[] => {
+    const missing = tls.cert_file === undefined ? 'cert_file' : 'key_file';
+    if ((tls.cert_file === undefined) === (tls.key_file === undefined)) return [];
+    const given = missing === 'cert_file' ? 'key_file' : 'cert_file';
+    const path = ['upstreams', name, 'tls'];
+    const text = `missing; ${given} needs it`;
+    return [{ path: [...path, missing], near: [...path, given], text }];
+  });
+}
+
 /** Enabled for nobody, or for everybody: neither can be meant. */
 function purgeIsGuarded({ purge }: Settings): Problem[] {
   if (!purge.enabled || purge.auth_token !== undefined || purge.allow !== undefined) return [];
@@ -196,6 +207,7 @@ const rules: readonly Rule[] = [
   { reads: ['upstream_address', 'routes', 'upstreams'], check: knownUpstreams },
   { reads: ['upstreams'], check: ownUpstreamName },
   { reads: ['upstreams'], check: distinctOrigins },
+  { reads: ['upstreams'], check: certificateWithKey },
   { reads: ['memory_limit', 'l1_cache_size_bytes'], check: memoryFits },
   {
     reads: ['raw_disk_cache', 'enable_cache', 'enable_l2_cache', 'l2_backend'],

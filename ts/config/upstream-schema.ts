@@ -8,7 +8,10 @@ import {
   oneOf,
   oneOrList,
   originPath,
+  serverName,
   statusSet,
+  text,
+  tlsVersion,
   weightedOrigin,
   wholeNumber,
 } from './values.js';
@@ -18,7 +21,16 @@ const day = 86_400_000;
 export const upstreamSchema = z.strictObject({
   origins: oneOrList(weightedOrigin()),
   balance: oneOf('key', 'weight').prefault('key'),
-  tls: z.looseObject({}).optional(),
+  tls: z
+    .strictObject({
+      ca_file: text('the path of a PEM file').optional(),
+      server_name: serverName().optional(),
+      cert_file: text('the path of a PEM file').optional(),
+      key_file: text('the path of a PEM file').optional(),
+      min_version: tlsVersion().prefault('1.2'),
+      verify: flag().prefault(true),
+    })
+    .prefault({}),
   health: z
     .strictObject({
       max_failures: wholeNumber(0, 1000).prefault(3),
@@ -68,6 +80,17 @@ export interface UpstreamConfig {
   /** Never empty. */
   readonly origins: readonly OriginConfig[];
   readonly balance: 'key' | 'weight';
+  readonly tls: {
+    /** Who is trusted, in place of the well-known authorities; null: these. */
+    readonly caFile: string | null;
+    /** By SNI and in the certificate; null: the host of the origin. */
+    readonly serverName: string | null;
+    /** Our own certificate; both or neither. */
+    readonly certFile: string | null;
+    readonly keyFile: string | null;
+    readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+    readonly verify: boolean;
+  };
   readonly health: {
     /** So many failures in a row, and an origin is out; 0: never. */
     readonly maxFailures: number;
@@ -124,10 +147,18 @@ export function buildUpstream(
   settings: UpstreamSettings,
   defaults: UpstreamDefaults,
 ): UpstreamConfig {
-  const { health, timeouts, retry } = settings;
+  const { tls, health, timeouts, retry } = settings;
   return {
     origins: settings.origins,
     balance: settings.balance,
+    tls: {
+      caFile: tls.ca_file ?? null,
+      serverName: tls.server_name ?? null,
+      certFile: tls.cert_file ?? null,
+      keyFile: tls.key_file ?? null,
+      minVersion: tls.min_version,
+      verify: tls.verify,
+    },
     health: {
       maxFailures: health.max_failures,
       failureStatus: health.failure_status ?? new Set(),

@@ -191,6 +191,19 @@ export const weightedOrigin = () =>
     },
   );
 
+/** A YAML 1.2 is a number. */
+export const tlsVersion = () =>
+  checked<'1.2' | '1.3' | number, 'TLSv1.2' | 'TLSv1.3'>('1.2 or 1.3', (value) => {
+    const version = String(value);
+    return version === '1.2' || version === '1.3' ? `TLSv${version}` : null;
+  });
+
+/** What a certificate is issued for. */
+export const serverName = () =>
+  checked<string, string>('a host name, no port', (value) =>
+    typeof value === 'string' && hostName.test(value.toLowerCase()) ? value.toLowerCase() : null,
+  );
+
 /** What a health check asks for. */
 export const originPath = () =>
   checked<string, string>('a path that begins with "/", without space or "#"', (value) =>

@@ -66,6 +66,8 @@ const answers: Partial<Record<ErrorCode, ErrorAnswer>> = {
   UPSTREAM_RESET: badGateway('connection_terminated'),
   UPSTREAM_TRUNCATED: badGateway('http_response_incomplete'),
   UPSTREAM_PROTOCOL: badGateway('http_protocol_error'),
+  UPSTREAM_CERTIFICATE: badGateway('tls_certificate_error'),
+  UPSTREAM_TLS: badGateway('tls_protocol_error'),
   UPSTREAM_VALIDATOR_CHANGED: badGateway('http_response_incomplete'),
   UPSTREAM_BACK_OFF: unavailable('destination_unavailable'),
   UPSTREAM_BUSY: unavailable('connection_limit_reached'),
@@ -134,7 +136,10 @@ function answerWithError(exchange: Exchange, error: Error): void {
   if (answer.status === 401) fields.push('WWW-Authenticate', 'Bearer realm="millrace purge"');
   if (answer.status === 405) fields.push('Allow', 'GET, HEAD');
   const proxyError = (error instanceof UpstreamError && error.proxyError) || answer.proxyError;
-  if (proxyError !== '') fields.push('Proxy-Status', `millrace; error=${proxyError}`);
+  if (proxyError !== '') {
+    const details = code === 'UPSTREAM_CERTIFICATE' ? `; details=${quoted(error.message)}` : '';
+    fields.push('Proxy-Status', `millrace; error=${proxyError}${details}`);
+  }
   if (statusesThatClose.has(answer.status) || exchange.hasRequestBody) {
     fields.push('Connection', 'close');
     spoil(exchange.socket);
@@ -142,6 +147,11 @@ function answerWithError(exchange: Exchange, error: Error): void {
   response.writeHead(answer.status, answer.reason, fields);
   response.end(exchange.method === 'HEAD' ? undefined : body);
   exchange.sentStatus = answer.status;
+}
+
+/** A string of RFC 8941. */
+function quoted(text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`;
 }
 
 function codeOf(error: Error): ErrorCode {

@@ -5,7 +5,12 @@ import { randomBytes } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.js';
 import type { Config } from '../config/schema.js';
 import type { CacheStore } from '../store/contract.js';
-import { openUpstream, type UpstreamContext, type UpstreamStats } from '../upstream/upstream.js';
+import {
+  openUpstream,
+  type Upstream,
+  type UpstreamContext,
+  type UpstreamStats,
+} from '../upstream/upstream.js';
 import { BackOff } from './back-off.js';
 import { newExchange, runExchange } from './exchange.js';
 import { FillTable } from './fill-table.js';
@@ -80,15 +85,12 @@ function statsOf(services: Services): Record<string, number> {
 
 function servicesOf(options: ProxyOptions): Services {
   const { config, store, clock = systemClock } = options;
-  const upstreams = [...config.upstreams].map(
-    ([name, upstream]) =>
-      [name, openUpstream(name, upstream, { ...options.upstream, clock })] as const,
-  );
+  const upstreams = openUpstreams(options, clock);
   return {
     config,
     store,
     routes: compileRoutes(config),
-    upstreams: new Map(upstreams),
+    upstreams,
     fills: new FillTable(clock),
     backOff: new BackOff(clock),
     clock,
@@ -96,6 +98,20 @@ function servicesOf(options: ProxyOptions): Services {
     pseudonym: `millrace-${randomBytes(4).toString('hex')}`,
     trusted: trustedPeers(config.trustedProxies),
   };
+}
+
+/** All or, where the files of one are not right, none. */
+function openUpstreams({ config, upstream }: ProxyOptions, clock: Clock): Map<string, Upstream> {
+  const opened = new Map<string, Upstream>();
+  try {
+    for (const [name, settings] of config.upstreams) {
+      opened.set(name, openUpstream(name, settings, { ...upstream, clock }));
+    }
+  } catch (error) {
+    for (const each of opened.values()) void each.close();
+    throw error;
+  }
+  return opened;
 }
 
 async function closeProxy(

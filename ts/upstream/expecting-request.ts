@@ -17,6 +17,7 @@ import type {
   UpstreamRequest,
   UpstreamResponse,
 } from './request.js';
+import { systemTimers } from './timers.js';
 
 export interface ExpectingRequest extends UpstreamRequest {
   readonly body: Readable;
@@ -49,6 +50,7 @@ export function sendExpecting(
     agent: false,
     setHost: false,
     maxHeaderSize: headBytesMax,
+    ...origin.connectOptions,
   });
   outgoing.maxHeadersCount = 0;
   // Silence in either direction; a body may take as long as it moves.
@@ -56,7 +58,12 @@ export function sendExpecting(
     const text = `${url.origin} neither took the request nor answered within its limit`;
     outgoing.destroy(new UpstreamError('UPSTREAM_TIMEOUT', text));
   });
-  outgoing.once('close', () => limits.onDone?.());
+  const cancel =
+    limits.totalMs === undefined ? () => {} : giveUpAfter(limits.totalMs, outgoing, url);
+  outgoing.once('close', () => {
+    cancel();
+    limits.onDone?.();
+  });
   outgoing.once('continue', request.onContinue);
   // A client that does not wait for the 100 is not held up either.
   request.body.pipe(outgoing);
@@ -89,6 +96,13 @@ export function sendExpecting(
         body: new MessageBody(url, outgoing, message),
       });
     });
+  });
+}
+
+function giveUpAfter(totalMs: number, outgoing: ClientRequest, url: URL): () => void {
+  return systemTimers.after(totalMs, () => {
+    const text = `${url.origin} did not get to the end of its response in ${totalMs} ms`;
+    outgoing.destroy(new UpstreamError('UPSTREAM_TIMEOUT', text));
   });
 }
 

@@ -12,6 +12,10 @@ const refusedCodes = new Set([
 ]);
 const nameCodes = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_NODATA']);
 
+/** What OpenSSL and Node find wrong with a chain or with the names in it. */
+const certificateCode =
+  /^(CERT_|CRL_|DEPTH_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_|INVALID_(CA|PURPOSE)|ERR_TLS_CERT_)/;
+
 /** Before the head: where the request died. In the body: how it broke off. */
 export type FailurePhase = 'head' | 'body';
 
@@ -66,12 +70,12 @@ function classify(error: unknown, phase: FailurePhase): Classified {
   if (code.startsWith('HPE_') || error instanceof errors.HTTPParserError) {
     return { code: 'UPSTREAM_PROTOCOL', sentence: `sent something that is not HTTP (${said})` };
   }
-  if (/^(CERT|ERR_TLS|ERR_SSL|DEPTH|SELF_SIGNED|UNABLE_TO)/.test(code) || code === 'EPROTO') {
-    return {
-      code: 'UPSTREAM_PROTOCOL',
-      sentence: `could not be trusted or understood: ${said}`,
-      proxyError: code === 'EPROTO' ? 'tls_protocol_error' : 'tls_certificate_error',
-    };
+  if (certificateCode.test(code)) {
+    const sentence = `has a certificate that does not verify: ${said} (${code})`;
+    return { code: 'UPSTREAM_CERTIFICATE', sentence };
+  }
+  if (/^ERR_(TLS|SSL)_/.test(code) || code === 'EPROTO') {
+    return { code: 'UPSTREAM_TLS', sentence: `and we find no way to speak TLS: ${said} (${code})` };
   }
   if (error instanceof errors.ResponseContentLengthMismatchError) {
     // Before the head is through, undici says this of a head that no parser can make sense of.

@@ -3,9 +3,11 @@
 // is then left to end with its last response, and another one takes its place.
 
 import type { LookupFunction } from 'node:net';
+import type { SecureContext } from 'node:tls';
 import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { Clock } from '../clock.js';
 import { sharedReads } from './origin-socket.js';
+import type { TlsOptions } from './tls.js';
 
 export interface PoolOptions {
   readonly connectTimeoutMs: number;
@@ -17,8 +19,17 @@ export interface PoolOptions {
   /** Connections older than this get no new request; for ever where it is not given. */
   readonly connectionAgeMs?: number;
   readonly clock?: Clock;
+  /** Of https; the well-known authorities where it is not given. */
+  readonly tls?: TlsOptions;
   /** In place of the system's resolver. */
   readonly lookup?: LookupFunction;
+}
+
+export interface ConnectOptions {
+  readonly lookup?: LookupFunction;
+  readonly secureContext?: SecureContext;
+  readonly rejectUnauthorized?: boolean;
+  readonly servername?: string;
 }
 
 /** A head of more than this is refused; Node's own limit for requests is 16 KiB. */
@@ -43,17 +54,29 @@ export class Origin {
     this.#openedMs = this.#nowMs;
   }
 
+  /** What Node's own client needs to connect as the pools do. */
+  get connectOptions(): ConnectOptions {
+    const { lookup, tls } = this.#options;
+    return {
+      ...(lookup === undefined ? {} : { lookup }),
+      ...(tls === undefined
+        ? {}
+        : { secureContext: tls.secureContext, rejectUnauthorized: tls.rejectUnauthorized }),
+      ...(typeof tls?.serverName === 'string' ? { servername: tls.serverName } : {}),
+    };
+  }
+
   get #nowMs(): number {
     return this.#options.clock?.monotonic() ?? 0;
   }
 
   #openPool(): Pool {
-    const { connections, headTimeoutMs, idleTimeoutMs } = this.#options;
+    const { connections, connectTimeoutMs, headTimeoutMs, idleTimeoutMs } = this.#options;
     const pool = new Pool(this.url.origin, {
       connections,
       // One request per connection at a time: behind a large body nothing else may wait.
       pipelining: 1,
-      connect: connectorWith(this.url, this.#options),
+      connect: connectorOf(this, connectTimeoutMs),
       headersTimeout: headTimeoutMs,
       bodyTimeout: idleTimeoutMs,
       maxHeaderSize: headBytesMax,
@@ -72,7 +95,10 @@ export class Origin {
       // Fails where it was destroyed meanwhile, which is an end as well.
       old.close().then(forget, forget);
     }
-    this.#pool.dispatch(options, handler);
+    const servername = this.#options.tls?.serverName ?? null;
+    // undici takes it, and its types do not say so.
+    const named = servername === null ? options : { ...options, servername };
+    this.#pool.dispatch(named as Dispatcher.DispatchOptions, handler);
   }
 
   /** Gives up what is under way. */
@@ -89,11 +115,12 @@ export function openOrigin(url: URL, options: PoolOptions): Origin {
  * undici takes a reset for the end of a body that ends with its connection. That body may be cut short, so
  * the error gets another code before undici sees it, and the body breaks like any other.
  */
-function connectorWith(url: URL, options: PoolOptions): buildConnector.connector {
-  const { connectTimeoutMs: timeout, lookup } = options;
-  const reads = url.protocol === 'http:' ? { onread: sharedReads() } : {};
-  const resolver = lookup === undefined ? {} : { lookup };
-  const connect = buildConnector({ timeout, ...resolver, ...reads } as buildConnector.BuildOptions);
+function connectorOf(origin: Origin, timeout: number): buildConnector.connector {
+  const connect = buildConnector({
+    ...origin.connectOptions,
+    timeout,
+    ...(origin.url.protocol === 'http:' ? { onread: sharedReads() } : {}),
+  } as buildConnector.BuildOptions);
   return (connectOptions, callback) =>
     connect(connectOptions, (...result: Parameters<buildConnector.Callback>) => {
       result[1]?.on('error', (error: NodeJS.ErrnoException) => {

@@ -32,6 +32,8 @@ const reasons: Readonly<Record<string, RetryReason>> = {
   ERR_MILLRACE_UPSTREAM_RESET: 'reset',
   ERR_MILLRACE_UPSTREAM_TIMEOUT: 'timeout',
   ERR_MILLRACE_UPSTREAM_PROTOCOL: 'protocol',
+  ERR_MILLRACE_UPSTREAM_CERTIFICATE: 'protocol',
+  ERR_MILLRACE_UPSTREAM_TLS: 'protocol',
 };
 
 /** Why an attempt that ended so may be followed by another one; null: it may not. */

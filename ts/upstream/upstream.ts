@@ -21,6 +21,7 @@ import {
 } from './request.js';
 import { backOffMs, isRepeatable, RetryBudget, type RetryReason, retryReasonOf } from './retry.js';
 import { systemTimers, type Timers } from './timers.js';
+import { readTls } from './tls.js';
 
 export interface UpstreamContext {
   readonly clock: Clock;
@@ -97,6 +98,9 @@ export class Upstream {
     this.#random = random;
     this.#budget = new RetryBudget(config.retry.budgetPercent);
     const { connectMs, headMs, idleMs } = config.timeouts;
+    // Reading the well-known authorities costs milliseconds: not for upstreams that have no use for them.
+    const isSecure = config.origins.some(({ url }) => url.protocol === 'https:');
+    const tls = isSecure ? { tls: readTls(name, config.tls) } : {};
     this.#servers = config.origins.map(({ url, weight }) => ({
       weight,
       seed: hashOf(url.origin),
@@ -108,6 +112,7 @@ export class Upstream {
         connections: config.maxConnections + 1,
         connectionAgeMs: config.maxConnectionAgeMs,
         clock,
+        ...tls,
         ...(lookup === undefined ? {} : { lookup }),
       }),
       health: new OriginHealth(config.health, clock, (change) => this.#tell(url, change)),

@@ -67,18 +67,20 @@ test('config: the block of the design loads with every key', (t) => {
       ...plainCache,
     },
   });
-  t.deepEqual(notInEffect, [
-    'upstreams.hub.tls',
-    'routes[0].rewrite',
-    'routes[0].headers',
-    'metrics_endpoint',
-    'lanes',
-  ]);
+  t.deepEqual(notInEffect, ['routes[0].rewrite', 'routes[0].headers', 'metrics_endpoint', 'lanes']);
 });
 
 const plainUpstream: UpstreamConfig = {
   origins: [{ url: new URL('http://origin.example.com:8000'), weight: 1 }],
   balance: 'key',
+  tls: {
+    caFile: null,
+    serverName: null,
+    certFile: null,
+    keyFile: null,
+    minVersion: 'TLSv1.2',
+    verify: true,
+  },
   health: {
     maxFailures: 3,
     failureStatus: new Set(),

@@ -8,6 +8,7 @@ import type { LoadedConfig } from './config/load.js';
 import type { Config, RawDiskConfig } from './config/schema.js';
 import { type ErrorCode, StoreError } from './errors.js';
 import type { Log } from './observe/log.js';
+import { background } from './proxy/background.js';
 import { type RunningProxy, startProxy } from './proxy/proxy.js';
 import { type PurgeReport, type PurgeRequest, readPurgeRequest } from './proxy/purge-request.js';
 import type { CacheStore, StoreStats, VolumeStats } from './store/contract.js';
@@ -149,6 +150,7 @@ async function openConfigured(config: Config, log: Log): Promise<CacheStore> {
       followerGraceMs: config.timeouts.followerGraceMs,
     });
     reportDevices(disks, store.stats(), log);
+    if (disk.kind === 'raw') background(reportWarm(store, log), 'warming', '');
     const { lz4Refusal } = store.stats();
     if (typeof lz4Refusal === 'string' && lz4Refusal !== '') log.warn({}, lz4Refusal);
     return store;
@@ -171,6 +173,18 @@ async function createIfWanted(disk: RawDiskConfig, log: Log): Promise<void> {
     overwriteStore: false,
   });
   log.info({ path, size: totalSizeBytes }, 'made the store');
+}
+
+/** A line for each device, once what it holds is known. */
+async function reportWarm(store: CacheStore, log: Log): Promise<void> {
+  if (!(await store.warmed)) return;
+  for (const { device, recoveredRecords, recoveryMs, warmingMs } of store.stats().volumes ?? []) {
+    const ms = Number(recoveryMs) + Number(warmingMs);
+    log.info(
+      { path: device, records: recoveredRecords, ms },
+      `found ${recoveredRecords} records in ${ms} ms`,
+    );
+  }
 }
 
 function reportDevices(disks: readonly RawDiskConfig[], stats: StoreStats, log: Log): void {

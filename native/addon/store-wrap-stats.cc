@@ -91,6 +91,7 @@ constexpr NamedCounter kVolumeCounters[] = {
     {"recoveredRecords", &Counters::recovered_records},
     {"recoveredSegments", &Counters::recovered_segments},
     {"recoveryMs", &Counters::recovery_ms},
+    {"warmingMs", &Counters::warming_ms},
 };
 
 Napi::Object report_volume(Napi::Env env, Volume& volume) {
@@ -103,6 +104,9 @@ Napi::Object report_volume(Napi::Env env, Volume& volume) {
   out.set_text("ioUringRefusal", facts.io_uring_refusal);
   out.set_flag("writesOff", volume.appender().writes_off());
   out.set_flag("off", volume.is_off());
+  out.set_flag("warming", volume.is_warming());
+  out.set("segmentsLoaded", volume.warmer().loaded());
+  out.set("segmentsToLoad", volume.warmer().total());
   out.set("purgeJournalBytes", volume.purge_log().bytes_used());
   const FlushedPosition flushed = volume.appender().flushed();
   out.set("flushedSegmentSequence", flushed.segment_sequence);
@@ -162,6 +166,9 @@ Napi::Value StoreWrap::stats(Info info) {
   uint64_t capacity = 0;
   ByteCount index_memory = 0;
   uint64_t overwritten = 0;
+  bool is_warming = false;
+  uint64_t loaded = 0;
+  uint64_t to_load = 0;
   Napi::Array volumes = Napi::Array::New(info.Env(), store.volume_count());
   for (uint32_t number = 0; number < store.volume_count(); number++) {
     Volume& volume = store.volume(number);
@@ -170,8 +177,14 @@ Napi::Value StoreWrap::stats(Info info) {
     capacity += volume.index().capacity();
     index_memory += volume.index().memory();
     overwritten += volume.index().overwritten();
+    is_warming = is_warming || volume.is_warming();
+    loaded += volume.warmer().loaded();
+    to_load += volume.warmer().total();
     volumes.Set(number, report_volume(info.Env(), volume));
   }
+  out.set_flag("warming", is_warming);
+  out.set("segmentsLoaded", loaded);
+  out.set("segmentsToLoad", to_load);
   out.set("stagedBytes", staged);
   out.set("indexRecords", records);
   out.set("indexCapacity", capacity);

@@ -120,6 +120,15 @@ Napi::Value StoreWrap::memory_used(Info info) {
   return number(info, static_cast<double>(session_->store().tier().used()));
 }
 
+// onWarmed(token): posted once, when every footer is loaded, or at once.
+Napi::Value StoreWrap::on_warmed(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t token = arguments.u32();
+  if (arguments.ok()) session_->store().on_warmed(session_->notice(token));
+  return info.Env().Undefined();
+}
+
 // onStaged(token): posted when records wait for the outside tier.
 Napi::Value StoreWrap::on_staged(Info info) {
   if (!usable(info)) return Napi::Value();

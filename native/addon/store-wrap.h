@@ -69,6 +69,7 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value evict(Info info);
   Napi::Value memory_used(Info info);
   Napi::Value on_staged(Info info);
+  Napi::Value on_warmed(Info info);
   Napi::Value take_staged(Info info);
   Napi::Value staged_header(Info info);
   Napi::Value settle_staged(Info info);

@@ -62,7 +62,8 @@ struct Counters {
   Count purge_journal_damaged{0};   // places where acknowledged purges were lost: more was purged instead
   Count recovered_records{0};
   Count recovered_segments{0};
-  Count recovery_ms{0};
+  Count recovery_ms{0};  // until the ring was known
+  Count warming_ms{0};   // from then until every footer was loaded
 
   static void add(Count& counter, uint64_t amount = 1) {
     counter.fetch_add(amount, std::memory_order_relaxed);

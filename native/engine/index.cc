@@ -1,4 +1,4 @@
-// Two-choice bucket index over atomic words. See index.h.
+// Two-choice bucket index over atomic words. See index.h; what is loaded from footers is in index-loading.cc.
 #include "engine/index.h"
 
 #include <sys/mman.h>
@@ -24,8 +24,6 @@ constexpr std::array<uint32_t, 64> make_size_classes() {
 }
 constexpr std::array<uint32_t, 64> kSizeClasses = make_size_classes();
 static_assert(ByteCount{kSizeClasses[63]} * kRecordGrain >= kChunkSize + 64 * kKiB);
-
-std::atomic_ref<uint64_t> atomic_word(uint64_t* word) { return std::atomic_ref<uint64_t>(*word); }
 
 }  // namespace
 
@@ -131,13 +129,29 @@ Index::Place Index::place_for(uint64_t hash, RecordKind kind, ByteOffset write_h
   return free_slot != nullptr ? Place{free_slot, 0, false} : coldest;
 }
 
-void Index::insert(uint64_t hash, ByteOffset address, ByteCount length, RecordKind kind,
-                   ByteOffset write_head) {
+uint64_t Index::word_of(uint64_t hash, ByteOffset address, ByteCount length, RecordKind kind) {
   MR_ASSERT(is_aligned(address, kRecordGrain));
   MR_ASSERT_OP(address / kRecordGrain, <=, kAddressMask);
-  const uint64_t word = fingerprint_of(hash) << 48 | (address / kRecordGrain) << kAddressShift |
-                        uint64_t{size_class_of(length)} << 6 |
-                        (static_cast<uint64_t>(kind) - 1) << 4;
+  return fingerprint_of(hash) << 48 | (address / kRecordGrain) << kAddressShift |
+         uint64_t{size_class_of(length)} << 6 | (static_cast<uint64_t>(kind) - 1) << 4;
+}
+
+void Index::insert(uint64_t hash, ByteOffset address, ByteCount length, RecordKind kind,
+                   ByteOffset write_head) {
+  const uint64_t word = word_of(hash, address, length, kind);
+  if (!is_loading_.load(std::memory_order_acquire)) {
+    insert_word(hash, word, kind, write_head);
+    return;
+  }
+  // Two that do not see each other could give one record two words, of which the older may be found.
+  MutexLock lock(loading_mutex_);
+  const Place taken = insert_word(hash, word, kind, write_head);
+  // An older record of the one that was overwritten must not come in its place.
+  if (taken.expected != 0 && !taken.replaces) note_gone_locked(taken.slot, taken.expected);
+}
+
+Index::Place Index::insert_word(uint64_t hash, uint64_t word, RecordKind kind,
+                                ByteOffset write_head) {
   for (;;) {
     Place place = place_for(hash, kind, write_head);
     const bool was_free = place.expected == 0;
@@ -150,7 +164,7 @@ void Index::insert(uint64_t hash, ByteOffset address, ByteCount length, RecordKi
     } else if (!place.replaces) {
       overwritten_.fetch_add(1, std::memory_order_relaxed);
     }
-    return;
+    return place;
   }
 }
 
@@ -187,6 +201,17 @@ bool Index::move(uint64_t hash, ByteOffset from, ByteOffset to, uint32_t hits) {
 }
 
 bool Index::remove(uint64_t hash, ByteOffset address) {
+  if (!is_loading_.load(std::memory_order_acquire)) {
+    return remove_word(hash, address).slot != nullptr;
+  }
+  MutexLock lock(loading_mutex_);
+  const IndexHit removed = remove_word(hash, address);
+  if (removed.slot == nullptr) return false;
+  note_gone_locked(removed.slot, removed.word);
+  return true;
+}
+
+IndexHit Index::remove_word(uint64_t hash, ByteOffset address) {
   IndexHit hits[kMaximumHits];
   const uint32_t count = lookup(hash, hits);
   for (uint32_t i = 0; i < count; i++) {
@@ -195,15 +220,26 @@ bool Index::remove(uint64_t hash, ByteOffset address) {
     while (!atomic_word(hits[i].slot).compare_exchange_weak(expected, 0,
                                                             std::memory_order_acq_rel)) {
       // Only the hit and verified bits may have moved under the same record.
-      if ((expected & ~kVolatileBits) != (hits[i].word & ~kVolatileBits)) return false;
+      if ((expected & ~kVolatileBits) != (hits[i].word & ~kVolatileBits)) return IndexHit();
     }
     records_.fetch_sub(1, std::memory_order_relaxed);
-    return true;
+    return hits[i];
   }
-  return false;
+  return IndexHit();
 }
 
 void Index::remove_heads(uint64_t hash) {
+  if (!is_loading_.load(std::memory_order_acquire)) {
+    remove_head_words(hash);
+    return;
+  }
+  MutexLock lock(loading_mutex_);
+  // Also where nothing is known yet.
+  if (gone_) gone_->add(bucket_number(bucket(hash, 0)), fingerprint_of(hash), false);
+  remove_head_words(hash);
+}
+
+void Index::remove_head_words(uint64_t hash) {
   IndexHit hits[kMaximumHits];
   const uint32_t count = lookup(hash, hits);
   for (uint32_t i = 0; i < count; i++) {

@@ -2,12 +2,20 @@
 // where a record may lie; the record itself proves that it is the right one, so a false positive costs a
 // read and never a wrong answer. Lookups take no lock; writers replace single words atomically.
 //
+// While the footers of an earlier life are still being loaded (begin_loading to end_loading), what they
+// bring is older than everything else: it takes free slots only, and never the place of a word that was
+// there and went. Writers take a lock during that time, look-ups do not.
+//
 //   word: fingerprint 16 | address 36 (in 512 B) | size class 6 | kind 2 | hits 2 | verified 1 | spare 1
 #pragma once
 
 #include <atomic>
+#include <memory>
+#include <span>
 
+#include "base/sync.h"
 #include "base/units.h"
+#include "engine/gone-words.h"
 #include "layout/record.h"
 
 namespace millrace {
@@ -15,6 +23,14 @@ namespace millrace {
 struct IndexHit {
   uint64_t word = 0;
   uint64_t* slot = nullptr;  // where the word stands, for a later compare-and-swap
+};
+
+// A record that a footer names.
+struct LoadedRecord {
+  uint64_t hash = 0;
+  ByteOffset address = 0;
+  ByteCount length = 0;
+  RecordKind kind = RecordKind::single;
 };
 
 // Geometric size classes: class_of rounds up, bytes_of gives the upper bound in bytes.
@@ -49,6 +65,15 @@ class Index {
   // `write_head`, would reclaim first. Never fails.
   void insert(uint64_t hash, ByteOffset address, ByteCount length, RecordKind kind,
               ByteOffset write_head);
+  // Before any other thread knows the index.
+  void begin_loading();
+  // Takes in records of an earlier life, the latest first, from one thread. A record is left out where the
+  // index has, or had since begin_loading(), a word of the same fingerprint and kind group, which is a later
+  // one's; and where no slot is free.
+  void load(std::span<const LoadedRecord> records);
+  // Nothing is loaded any more.
+  void end_loading();
+
   // The word of this hash at this address, or 0 when it was removed, replaced or overwritten.
   uint64_t word_at(uint64_t hash, ByteOffset address) const;
   // The record was copied from one address to another: its word follows, with `hits` and not verified.
@@ -88,6 +113,20 @@ class Index {
   };
 
   static uint64_t fingerprint_of(uint64_t hash);
+  static uint64_t word_of(uint64_t hash, ByteOffset address, ByteCount length, RecordKind kind);
+  static std::atomic_ref<uint64_t> atomic_word(uint64_t* word) {
+    return std::atomic_ref<uint64_t>(*word);
+  }
+  // Returns what stood there.
+  Place insert_word(uint64_t hash, uint64_t word, RecordKind kind, ByteOffset write_head);
+  // Returns what was removed; without a slot: nothing.
+  IndexHit remove_word(uint64_t hash, ByteOffset address);
+  void remove_head_words(uint64_t hash);
+  void load_locked(const LoadedRecord& record);
+  void note_gone_locked(const uint64_t* slot, uint64_t word);
+  uint64_t bucket_number(const uint64_t* slot) const {
+    return static_cast<uint64_t>(slot - words_) / kSlotsPerBucket;
+  }
   Place place_for(uint64_t hash, RecordKind kind, ByteOffset write_head) const;
   uint64_t* bucket(uint64_t hash, uint32_t choice) const;
 
@@ -96,6 +135,9 @@ class Index {
   size_t mapping_size_ = 0;
   std::atomic<uint64_t> records_{0};
   std::atomic<uint64_t> overwritten_{0};
+  std::atomic<bool> is_loading_{false};
+  Mutex loading_mutex_;  // held by whoever adds or takes out words while is_loading_
+  std::unique_ptr<GoneWords> gone_;  // under loading_mutex_
 };
 
 }  // namespace millrace

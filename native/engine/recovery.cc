@@ -1,10 +1,11 @@
-// Superblocks, footers and the scan of open segments. See recovery.h.
+// Superblocks, segments and the scan of open ones. See recovery.h.
 #include "engine/recovery.h"
 
 #include <algorithm>
 #include <vector>
 
 #include "engine/aligned-buffer.h"
+#include "engine/segment-boundaries.h"
 #include "engine/segment-scan.h"
 #include "layout/record.h"
 
@@ -12,15 +13,10 @@ namespace millrace {
 
 namespace {
 
-struct FoundSegment {
-  SegmentId segment = 0;
-  Sequence sequence = 0;
-};
-
-// Gives a segment that was open at the crash the footer that it never got, so that the next start need
-// not scan it and reclaim finds its records.
-void seal_recovered(Device& device, const Geometry& geometry, const SegmentHeader& header,
-                    const std::vector<FooterEntry>& entries) {
+// Gives a segment that was open at the crash the footer that it never got.
+std::optional<FooterTrailer> seal_recovered(Device& device, const Geometry& geometry,
+                                            const SegmentHeader& header,
+                                            const std::vector<FooterEntry>& entries) {
   const ByteCount size = footer_size(entries.size());
   ByteOffset last_end = kSegmentHeaderSize;
   SegmentFooter footer;
@@ -34,13 +30,17 @@ void seal_recovered(Device& device, const Geometry& geometry, const SegmentHeade
     }
     if (entry.birth > footer.maximum_birth) footer.maximum_birth = entry.birth;
   }
-  if (last_end + size > geometry.segment_size) return;
+  if (last_end + size > geometry.segment_size) return std::nullopt;
   footer.entries = entries;
   AlignedBuffer bytes(size);
   encode_footer(footer, bytes.bytes());
   const ByteOffset end = geometry.segment_offset(header.segment) + geometry.segment_size;
   // A failure here only means another scan at the next start.
-  static_cast<void>(device.write(end - size, bytes.bytes()));
+  if (!device.write(end - size, bytes.bytes()).ok()) return std::nullopt;
+  const Result<FooterTrailer> trailer = decode_footer_trailer(
+      bytes.bytes().last(kFooterTrailerSize), header.uuid, geometry.segment_size);
+  MR_ASSERT(trailer.ok());
+  return trailer.value();
 }
 
 }  // namespace
@@ -98,60 +98,50 @@ Status write_superblock(Device& device, const Superblock& superblock) {
   return device.flush();
 }
 
-RecoveredRing recover_ring(Device& device, const Superblock& superblock, const Purges& purges,
-                           Ring& ring, Index& index, Counters& counters) {
-  const Geometry& geometry = superblock.geometry;
-  std::vector<FoundSegment> found;
-  AlignedBuffer page(kSegmentHeaderSize);
-  for (SegmentId segment = 0; segment < geometry.segment_count; segment++) {
-    if (!device.read(geometry.segment_offset(segment), page.bytes()).ok()) {
-      Counters::add(counters.read_errors);
-      // It may be readable at the next start, with records of any age.
-      ring.note_birth(segment, 1);
-      continue;
-    }
-    const Result<SegmentHeader> header = decode_segment_header(page.bytes(), superblock.uuid);
-    if (!header.ok() || header.value().segment != segment) continue;
-    found.push_back(FoundSegment{segment, header.value().segment_sequence});
+std::vector<FooterEntry> scan_and_seal(Device& device, const Superblock& superblock,
+                                       SegmentId segment, Sequence sequence, Ring& ring,
+                                       std::optional<FooterTrailer>* trailer) {
+  ScannedSegment scanned = scan_segment(device, superblock.geometry, segment, sequence);
+  // What cannot be read now may be readable at the next start, with records of any age.
+  if (scanned.has_unreadable) ring.note_birth(segment, 1);
+  for (const FooterEntry& entry : scanned.entries) {
+    if (entry.birth >= superblock.minimum_birth) ring.note_birth(segment, entry.birth);
   }
-  std::sort(found.begin(), found.end(),
-            [](const FoundSegment& a, const FoundSegment& b) { return a.sequence < b.sequence; });
+  *trailer = seal_recovered(device, superblock.geometry,
+                            SegmentHeader{segment, sequence, superblock.uuid, 0}, scanned.entries);
+  return std::move(scanned.entries);
+}
+
+RecoveredRing recover_ring(Device& device, const Superblock& superblock, Ring& ring,
+                           Counters& counters) {
+  const Geometry& geometry = superblock.geometry;
   RecoveredRing recovered;
-  for (const FoundSegment& item : found) {
-    const ByteOffset start = geometry.segment_offset(item.segment);
-    const Result<SegmentFooter> footer =
-        read_footer(device, geometry, superblock.uuid, item.segment);
-    std::vector<FooterEntry> entries;
-    if (footer.ok() && footer.value().header.segment_sequence == item.sequence) {
-      entries = footer.value().entries;
+  const std::vector<SegmentEnds> ends = read_segment_ends(device, superblock, counters);
+  for (SegmentId segment = 0; segment < geometry.segment_count; segment++) {
+    // It may be readable at the next start, with records of any age.
+    if (ends[segment].is_unreadable) ring.note_birth(segment, 1);
+    if (ends[segment].found.sequence > 0) recovered.segments.push_back(ends[segment].found);
+  }
+  std::sort(recovered.segments.begin(), recovered.segments.end(),
+            [](const FoundSegment& a, const FoundSegment& b) { return a.sequence < b.sequence; });
+  for (FoundSegment& found : recovered.segments) {
+    if (found.trailer) {
+      const FooterTrailer& trailer = *found.trailer;
+      recovered.maximum_birth = std::max(recovered.maximum_birth, trailer.maximum_birth);
+      if (trailer.entry_count > 0 && trailer.maximum_birth >= superblock.minimum_birth) {
+        ring.note_birth(found.segment, std::max(trailer.minimum_birth, superblock.minimum_birth));
+      }
     } else {
-      ScannedSegment scanned = scan_segment(device, geometry, item.segment, item.sequence);
-      entries = std::move(scanned.entries);
-      if (scanned.has_unreadable) ring.note_birth(item.segment, 1);
-      seal_recovered(device, geometry,
-                     SegmentHeader{item.segment, item.sequence, superblock.uuid, 0}, entries);
+      std::vector<FooterEntry> entries = scan_and_seal(device, superblock, found.segment,
+                                                       found.sequence, ring, &found.trailer);
+      for (const FooterEntry& entry : entries) {
+        recovered.maximum_birth = std::max(recovered.maximum_birth, entry.birth);
+      }
+      if (&found == &recovered.segments.back()) found.entries = std::move(entries);
     }
-    for (const FooterEntry& entry : entries) {
-      if (entry.birth > recovered.maximum_birth) recovered.maximum_birth = entry.birth;
-      if (entry.birth < superblock.minimum_birth) continue;
-      ring.note_birth(item.segment, entry.birth);
-      const auto kind = static_cast<RecordKind>(entry.kind);
-      // Variants and whatever a prefix or tag names are judged when they are read.
-      PurgeSubject subject;
-      subject.birth = entry.birth;
-      if (kind != RecordKind::chunk) subject.primary_hash = entry.hash;
-      if (purges.verdict(subject) == PurgeVerdict::gone) continue;
-      const ByteOffset address = start + ByteCount{entry.offset_grains} * kRecordGrain;
-      const ByteCount length = ByteCount{entry.length_grains} * kRecordGrain;
-      // Longer than any record that is written: a forged footer, not a reason to stop.
-      if (length > kLongestRecord) continue;
-      index.insert(entry.hash, address, length, kind, address);
-      Counters::add(counters.recovered_records);
-    }
-    ring.set(item.segment, SegmentState::sealed, item.sequence);
-    Counters::add(counters.recovered_segments);
-    recovered.next_segment = (item.segment + 1) % geometry.segment_count;
-    recovered.next_sequence = item.sequence + 1;
+    ring.set(found.segment, SegmentState::sealed, found.sequence);
+    recovered.next_segment = (found.segment + 1) % geometry.segment_count;
+    recovered.next_sequence = found.sequence + 1;
   }
   return recovered;
 }

@@ -93,27 +93,33 @@ Result<SegmentFooter> read_footer(Device& device, const Geometry& geometry, cons
                                   SegmentId segment) {
   const ByteOffset end = geometry.segment_offset(segment) + geometry.segment_size;
   AlignedBuffer page(kFooterTrailerSize);
-  Status status = device.read(end - kFooterTrailerSize, page.bytes());
+  const Status status = device.read(end - kFooterTrailerSize, page.bytes());
   if (!status.ok()) return status;
   Result<FooterTrailer> trailer = decode_footer_trailer(page.bytes(), uuid, geometry.segment_size);
   if (!trailer.ok()) return trailer.status();
   if (trailer.value().header.segment != segment) {
     return Status(Code::corrupt, "the footer belongs to another segment");
   }
-  const uint64_t count = trailer.value().entry_count;
-  const ByteCount array_size = footer_size(count) - kFooterTrailerSize;
   SegmentFooter footer;
   footer.header = trailer.value().header;
   footer.minimum_birth = trailer.value().minimum_birth;
   footer.maximum_birth = trailer.value().maximum_birth;
-  if (array_size == 0) return footer;
-  AlignedBuffer array(array_size);
-  status = device.read(end - kFooterTrailerSize - array_size, array.bytes());
-  if (!status.ok()) return status;
-  auto entries = decode_footer_entries(trailer.value(), array.bytes(), geometry.segment_size);
+  auto entries = read_footer_entries(device, geometry, trailer.value());
   if (!entries.ok()) return entries.status();
   footer.entries = std::move(entries.value());
   return footer;
+}
+
+Result<std::vector<FooterEntry>> read_footer_entries(Device& device, const Geometry& geometry,
+                                                     const FooterTrailer& trailer) {
+  const ByteCount array_size = footer_size(trailer.entry_count) - kFooterTrailerSize;
+  if (array_size == 0) return std::vector<FooterEntry>();
+  const ByteOffset end =
+      geometry.segment_offset(trailer.header.segment) + geometry.segment_size;
+  AlignedBuffer array(array_size);
+  const Status status = device.read(end - kFooterTrailerSize - array_size, array.bytes());
+  if (!status.ok()) return status;
+  return decode_footer_entries(trailer, array.bytes(), geometry.segment_size);
 }
 
 ScannedSegment scan_segment(Device& device, const Geometry& geometry, SegmentId segment,

@@ -24,6 +24,10 @@ struct FoundFooter {
 Result<SegmentFooter> read_footer(Device& device, const Geometry& geometry, const DeviceUuid& uuid,
                                   SegmentId segment);
 
+// The entries of the footer that ends with `trailer`.
+Result<std::vector<FooterEntry>> read_footer_entries(Device& device, const Geometry& geometry,
+                                                     const FooterTrailer& trailer);
+
 // Reads a segment forward in pieces and collects every record of the given sequence. A gap (padding, a
 // torn or lost write) is stepped over grain by grain: what lies behind it was written by the same lap.
 struct ScannedSegment {

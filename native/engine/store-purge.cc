@@ -126,7 +126,8 @@ bool Store::purge_in_locked(uint32_t volume, const PurgeRequest& request, const 
   Index* index = volumes_.empty() ? nullptr : &volumes_[volume]->index();
   Staging* staging = this->staging(volume);
   IndexHit hits[Index::kMaximumHits];
-  bool known = peek_head(place, request.text).get() != nullptr ||
+  // While footers are loaded nobody can say that nothing is stored. Asked first: afterwards the index knows.
+  bool known = is_warming(volume) || peek_head(place, request.text).get() != nullptr ||
                (index != nullptr && index->lookup(place.hash.low, hits) > 0);
   for (Fill* fill : fills_) {
     if (fill->volume() != volume || !(fill->primary_hash() == place.hash)) continue;

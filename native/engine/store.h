@@ -32,6 +32,9 @@ struct StoreOptions {
   // the same birth or incarnation to two versions.
   HashKey hash_key{};
   uint32_t external_life = 0;
+  // How long a start waits for the footers: those of a small cache are loaded by then, and nobody sees a miss
+  // that was none. A large one begins to serve.
+  uint64_t warm_grace_ms = 100;
   // Without the ghost: for what measures or tests the ring itself.
   bool admit_everything = false;
 };
@@ -59,7 +62,8 @@ class Store : public RefCounted<Store> {
  public:
   static constexpr uint32_t kMaximumVolumes = 16;
 
-  // With devices: reads superblocks and footers (blocks; call on a thread that may). The store owns the
+  // With devices: reads superblocks, purges and what is needed to write (blocks; call on a thread that may);
+  // footers are loaded behind it, and until they are the store misses what they name. The store owns the
   // devices from then on, also when it fails. Of several devices those that cannot be read are left out
   // and named in *left_out; any other defect fails the start, and so does a lack of readable devices.
   static Result<Ref<Store>> open(const StoreOptions& options,
@@ -72,6 +76,15 @@ class Store : public RefCounted<Store> {
   // Seals and marks clean, stops threads. Everything that is still asked afterwards answers closed or
   // not_found. Idempotent; blocks until the device is quiet.
   void close();
+
+  // Footers of this volume are still being loaded.
+  bool is_warming(uint32_t volume) const {
+    return !volumes_.empty() && volumes_[volume]->is_warming();
+  }
+  // Waits until those of all volumes are loaded, so long at most; true when they are.
+  bool wait_until_warm(uint64_t wait_ms);
+  // Each is told once they are, at once where they are already.
+  void on_warmed(const Notice& notice);
 
   KeyPlace place_of(std::string_view primary_key) const;
   // Of a variant, in the volume of its primary key.
@@ -119,7 +132,8 @@ class Store : public RefCounted<Store> {
   // head record of this store.
   Status refresh(const Ref<MemoryRecord>& record, Bytes head, Sequence birth);
   // This version turned out to lack a part: it is not found any more. No purge: nothing is written, and what
-  // another fill of the key publishes stays.
+  // another fill of the key publishes stays. Nothing happens while footers are loaded: one of them may name
+  // the part.
   void forget(const Ref<MemoryRecord>& record);
   // What was born before this call is gone, or stale, from its return on. `done` is called exactly once, on
   // any thread, when that is durable in every volume: also in those that a key does not select now, which
@@ -180,6 +194,7 @@ class Store : public RefCounted<Store> {
   const HashKey& hash_key(uint32_t volume) const {
     return volumes_.empty() ? hash_key_ : volumes_[volume]->hash_key();
   }
+  static void volume_warmed(void* self);
   static void relieve_fills(void* self);
   static void keep_warm(void* self, const MemoryRecord& record);
   // Whether the store still holds this version under its key, as far as memory and index tell.
@@ -211,6 +226,9 @@ class Store : public RefCounted<Store> {
   std::atomic<uint64_t> incarnation_{1};
   std::atomic<bool> closed_{false};
   Mutex close_mutex_;
+  Mutex warmed_mutex_;
+  uint32_t warming_ = 0;  // volumes
+  std::vector<Notice> warmed_;
   // Guards fills_, and makes a purge one step for whoever publishes a version read or given before it.
   Mutex fills_mutex_;
   std::vector<Fill*> fills_;

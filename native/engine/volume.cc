@@ -66,8 +66,7 @@ void Volume::recover(const VolumeOptions& options, bool discard) {
                                           counters_);
   // Purges first: what they name is not even put into the index.
   const PurgeLog::Recovered purged = purge_log_->recover();
-  const RecoveredRing recovered =
-      recover_ring(*device_, superblock_, *purges_, *ring_, *index_, counters_);
+  RecoveredRing recovered = recover_ring(*device_, superblock_, *ring_, counters_);
   discarded_ = discard;
   compress_ = options.compress;
   next_birth_ = std::max({superblock_.birth_sequence, recovered.maximum_birth + 1, purged.sequence});
@@ -77,6 +76,8 @@ void Volume::recover(const VolumeOptions& options, bool discard) {
   }
   next_segment_ = recovered.next_segment;
   next_sequence_ = recovered.next_sequence;
+  warmer_ = std::make_unique<Warmer>(*device_, superblock_, *purges_, *ring_, *index_, counters_,
+                                     std::move(recovered.segments));
   Counters::add(counters_.recovery_ms, monotonic_ms() - started);
 }
 
@@ -114,6 +115,7 @@ Status Volume::start(const VolumeStart& start) {
                                          counters_, append);
   reclaimer_->start();
   appender_->start();
+  warmer_->start(start.birth, start.warmed, start.warmed_context);
   return Status();
 }
 
@@ -126,7 +128,8 @@ bool Volume::admits(const KeyHash& object) {
   AdmissionView view;
   view.free_segments = ring_->free_count();
   view.clean_ahead = clean_segments_ahead(ring_->segment_count(), ring_->geometry().segment_size);
-  view.is_indexed = index_->has_head(object.low) || staging_->find(object);
+  // While footers are loaded an older version may lie behind each of those that are not.
+  view.is_indexed = is_warming() || index_->has_head(object.low) || staging_->find(object);
   if (!admits_everything_ && !millrace::admits(view)) {
     view.was_refused = ghost_->contains(object);
     if (!millrace::admits(view)) {
@@ -141,6 +144,7 @@ bool Volume::admits(const KeyHash& object) {
 
 void Volume::close(Sequence birth, uint64_t next_incarnation) {
   if (std::exchange(closed_, true)) return;
+  if (warmer_) warmer_->stop();
   if (purge_log_) purge_log_->stop();
   if (appender_) {
     appender_->stop();

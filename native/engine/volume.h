@@ -15,6 +15,7 @@
 #include "engine/purges.h"
 #include "engine/ring.h"
 #include "engine/staging.h"
+#include "engine/warmer.h"
 #include "layout/superblock.h"
 
 namespace millrace {
@@ -41,6 +42,8 @@ struct VolumeStart {
   uint64_t incarnation = 1;
   uint64_t incarnation_end = 1;  // incarnations below it may be handed out in this life
   MemoryTier* memory = nullptr;  // keeps the disk's copies warm
+  void (*warmed)(void* context) = nullptr;  // every footer is loaded; on a thread of its own
+  void* warmed_context = nullptr;
 };
 
 class Volume {
@@ -53,16 +56,20 @@ class Volume {
   VolumeGroup group() const;
   const HashKey& hash_key() const { return superblock_.hash_key; }
 
-  // Fills ring and index from the device. With `discard` nothing of it is kept, now or later: the volume
-  // was away while the rest of its group went on.
+  // Fills the ring from the device; the index follows behind start(). With `discard` nothing of it is kept,
+  // now or later: the volume was away while the rest of its group went on.
   void recover(const VolumeOptions& options, bool discard);
   // One above every birth that recovery saw; incarnations below the other were given out by earlier lives.
   Sequence next_birth() const { return next_birth_; }
   uint64_t next_incarnation() const { return superblock_.next_incarnation; }
-  // Marks the superblock as in use and starts the write head.
+  // Marks the superblock as in use, starts the write head and begins to load footers.
   Status start(const VolumeStart& start);
   // Stops the write head, seals, marks clean. Idempotent.
   void close(Sequence birth, uint64_t next_incarnation);
+
+  // Footers of an earlier life are still being loaded: the index does not know all that is stored.
+  bool is_warming() const { return !warmer_->is_done(); }
+  Warmer& warmer() { return *warmer_; }
 
   // Whether an object of this hash goes to the disk; decided once for all of its records (policy.h), and
   // remembered by the ghost where it does not.
@@ -99,6 +106,7 @@ class Volume {
   std::unique_ptr<Appender> appender_;
   std::unique_ptr<Purges> purges_;
   std::unique_ptr<PurgeLog> purge_log_;
+  std::unique_ptr<Warmer> warmer_;
   std::atomic<bool> off_{false};
   Sequence next_birth_ = 1;
   SegmentId next_segment_ = 0;

@@ -15,6 +15,7 @@ void World::begin_fill() {
   if (fills_.size() >= kMaximumFills) return;
   const uint32_t key = some_key();
   Version& version = oracle_.add_version(key, random_.one_in(4));
+  expect_nothing_of(key);
   auto running = std::make_unique<RunningFill>();
   running->bell = Ref<Bell>::adopt(new Bell());
   running->version = version.number;

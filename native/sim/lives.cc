@@ -22,9 +22,37 @@ void World::open() {
     store_.reset();
     device_ = nullptr;
   }
-  check_expectations();
+  is_touched_.assign(oracle_.key_count(), false);
+  const uint64_t choice = random_.below(4);
+  looks_later_ = !ending_ && choice < 2;
+  if (looks_later_) {
+    // So slow that there is something to see.
+    if (random_.one_in(2)) device_->plan.delay_us = random_.one_in(2) ? 20000 : 200000;
+    return;
+  }
+  // What goes wrong meanwhile excuses whatever is missed.
+  if (!ending_ && choice == 2) {
+    expected_.clear();
+    held_.clear();
+  } else {
+    while (!store_->wait_until_warm(1000)) made_progress();
+    if (!has_crashed_) check_expectations();
+  }
   device_->plan = plan_;
 }
+
+// The first client that finds all footers loaded looks for what has to be there; the others wait.
+void World::look_after_warming() {
+  if (store_->is_warming(0)) report_.warming_steps++;
+  if (!looks_later_ || has_crashed_ || store_->closed() || store_->is_warming(0)) return;
+  looks_later_ = false;
+  is_looking_ = true;
+  check_expectations();
+  is_looking_ = false;
+  if (!has_crashed_) device_->plan = plan_;
+}
+
+void World::expect_nothing_of(uint32_t key) { is_touched_[key] = true; }
 
 // False: the start failed for a reason, or the machine died in the middle of it.
 bool World::try_open() {
@@ -58,6 +86,7 @@ bool World::try_open() {
   options.index_memory_limit = kMiB;
   options.poison_pages = poisons_;
   options.compress = compresses_;
+  options.warm_grace_ms = random_.one_in(2) ? 0 : 20;
   made_progress();
   Result<Ref<Store>> opened = Store::open(options, std::move(device));
   made_progress();
@@ -133,12 +162,47 @@ bool World::is_whole(ByteOffset address, KeyHash hash, RecordHeader* header) {
   return true;
 }
 
-bool World::find_whole(const KeyHash& hash, bool wants_chunk, RecordHeader* header) {
+bool World::find_whole(const KeyHash& hash, bool wants_chunk, RecordHeader* header,
+                       Expectation* expectation) {
+  const Ring& ring = store_->volume().ring();
   IndexHit hits[Index::kMaximumHits];
   const uint32_t count = store_->volume().index().lookup(hash.low, hits);
   for (uint32_t i = 0; i < count; i++) {
     if ((Index::kind_of(hits[i].word) == RecordKind::chunk) != wants_chunk) continue;
-    if (is_whole(Index::address_of(hits[i].word), hash, header)) return true;
+    if (!is_whole(Index::address_of(hits[i].word), hash, header)) continue;
+    const ByteOffset address = Index::address_of(hits[i].word);
+    expectation->places.push_back({address, hash, ring.sequence(ring.segment_at(address))});
+    return true;
+  }
+  return false;
+}
+
+// Of one from an earlier life that was not looked for yet: nobody has touched the key, and it is still there.
+bool World::lies_whole(const Expectation& expectation) {
+  if (is_touched_[expectation.key]) return false;
+  const Ring& ring = store_->volume().ring();
+  for (const Expectation::Place& place : expectation.places) {
+    RecordHeader ignored;
+    if (ring.sequence(ring.segment_at(place.address)) != place.sequence ||
+        !is_whole(place.address, place.hash, &ignored)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Whether a miss is right after all: stored anew, purged or reclaimed since the start, or nobody serves.
+bool World::may_be_missed(const Expectation& expectation) {
+  if (has_crashed_ || store_->closed() || is_touched_[expectation.key]) return true;
+  const Version* version = oracle_.version_of(expectation.incarnation);
+  if (version == nullptr || oracle_.may_be_gone(expectation.key, *version)) return true;
+  if (store_->volume().index().overwritten() > 0) return true;
+  const Ring& ring = store_->volume().ring();
+  for (const Expectation::Place& place : expectation.places) {
+    const SegmentId segment = ring.segment_at(place.address);
+    if (ring.sequence(segment) != place.sequence || ring.state(segment) != SegmentState::sealed) {
+      return true;
+    }
   }
   return false;
 }
@@ -196,60 +260,95 @@ bool World::is_shadowed(uint32_t key, const KeyHash& hash, uint64_t incarnation)
 
 // Promise 6, and a little more: what the index knew and lies whole on the disk is found by the next life.
 void World::expect_records() {
+  // What the index does not know yet is still on the disk.
+  std::vector<Expectation> earlier = std::move(expected_);
   expected_.clear();
   if (store_->volume().index().overwritten() > 0) return;
+  if (!looks_later_) earlier.clear();
   for (uint32_t key = 0; key < oracle_.key_count(); key++) {
     RecordHeader header;
     const KeyHash hash = store_->place_of(oracle_.name(key)).hash;
-    if (!find_whole(hash, false, &header)) continue;
+    Expectation expectation;
+    if (!find_whole(hash, false, &header, &expectation)) continue;
     const Version* version = oracle_.version_of(header.incarnation);
     if (version == nullptr || oracle_.may_be_gone(key, *version)) continue;
-    Expectation expectation{key, header.incarnation, {}};
+    expectation.key = key;
+    expectation.incarnation = header.incarnation;
     if (header.kind == RecordKind::head) {
       const auto chunks = static_cast<uint32_t>((version->length + kChunkSize - 1) / kChunkSize);
       for (uint32_t chunk = 0; chunk < chunks; chunk++) {
         RecordHeader part;
-        if (find_whole(store_->chunk_hash(0, hash, header.incarnation, chunk), true, &part) &&
+        if (find_whole(store_->chunk_hash(0, hash, header.incarnation, chunk), true, &part,
+                       &expectation) &&
             part.incarnation == header.incarnation && part.chunk_number == chunk) {
           expectation.chunks.push_back(chunk);
         }
       }
     }
+    is_touched_[key] = true;  // by this very expectation, for the earlier ones
     expected_.push_back(std::move(expectation));
+  }
+  for (Expectation& expectation : earlier) {
+    if (lies_whole(expectation)) expected_.push_back(std::move(expectation));
   }
   trace("%zu objects have to be found", expected_.size());
 }
 
 void World::check_expectations() {
-  if (store_->volume().index().overwritten() > 0) expected_.clear();
-  for (const Expectation& expectation : expected_) {
-    Floor floor;
+  const std::vector<Expectation> expected = std::move(expected_);
+  expected_.clear();
+  for (const Expectation& expectation : expected) {
     made_progress();
+    if (!may_be_missed(expectation)) check_expectation(expectation);
+  }
+  held_.clear();
+}
+
+void World::check_expectation(const Expectation& expectation) {
+  const std::string& name = oracle_.name(expectation.key);
+  // Clients that came early may hold what memory there is; then it takes a while.
+  constexpr uint32_t kPatience = 100;
+  for (uint32_t attempt = 0;; attempt++) {
+    Floor floor;
     const Ref<MemoryRecord> record = find(expectation.key, &floor);
+    if (may_be_missed(expectation)) return;
     if (!record) {
-      const KeyHash hash = store_->place_of(oracle_.name(expectation.key)).hash;
-      if (is_shadowed(expectation.key, hash, expectation.incarnation)) {
-        report_.shadowed++;
+      if (attempt < kPatience && client_count_ > 1) {
+        sleep_us(20000);
         continue;
       }
-      fail("%s, incarnation %llu, is whole on the disk and was not found",
-           oracle_.name(expectation.key).c_str(), number(expectation.incarnation));
+      const KeyHash hash = store_->place_of(name).hash;
+      if (!is_shadowed(expectation.key, hash, expectation.incarnation)) {
+        fail("%s, incarnation %llu, is whole on the disk and was not found", name.c_str(),
+             number(expectation.incarnation));
+      }
+      report_.shadowed++;
+      return;
     }
     const Version& version = oracle_.check_record(*record, expectation.key, floor);
     report_.recovered_checks++;
-    // A later record that the old life had given up may have survived in its place.
-    if (record->header.incarnation != expectation.incarnation) continue;
+    // A later record that the old life had given up may have survived in its place, an earlier one never.
+    if (record->header.incarnation < expectation.incarnation) {
+      fail("%s went back from incarnation %llu to %llu", name.c_str(),
+           number(expectation.incarnation), number(record->header.incarnation));
+    }
+    if (record->header.incarnation != expectation.incarnation) return;
     for (const uint32_t chunk : expectation.chunks) {
       const ByteOffset begin = ByteOffset{chunk} * kChunkSize;
-      if (!read(version, record->header, begin, std::min(kChunkSize, version.length - begin))) {
-        fail("chunk %u of %s, version %llu, is whole on the disk and was not found", chunk,
-             oracle_.name(expectation.key).c_str(), number(version.number));
+      const ByteCount length = std::min(kChunkSize, version.length - begin);
+      uint32_t tries = 0;
+      while (!read(version, record->header, begin, length)) {
+        if (may_be_missed(expectation)) return;
+        if (tries++ >= kPatience || client_count_ == 1) {
+          fail("chunk %u of %s, version %llu, is whole on the disk and was not found", chunk,
+               name.c_str(), number(version.number));
+        }
+        sleep_us(20000);
       }
       report_.recovered_checks++;
     }
+    return;
   }
-  expected_.clear();
-  held_.clear();
 }
 
 void World::start_clients() {

@@ -21,6 +21,7 @@ void Report::add(const Report& other) {
   purges += other.purges;
   refreshes += other.refreshes;
   recovered_checks += other.recovered_checks;
+  warming_steps += other.warming_steps;
   shadowed += other.shadowed;
   reclaimed += other.reclaimed;
   switches += other.switches;
@@ -130,6 +131,8 @@ void* World::run_client(void* argument) {
       continue;
     }
     if (world.think_us_ > 0) sleep_us(world.random_.below(2 * world.think_us_));
+    while (world.is_looking_) sleep_us(1000);
+    world.look_after_warming();
     world.step(client);
     place().step = ++world.report_.steps;
     made_progress();

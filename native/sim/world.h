@@ -35,6 +35,7 @@ struct Report {
   uint64_t purges = 0;
   uint64_t refreshes = 0;
   uint64_t recovered_checks = 0;  // records that had to be found after a restart, and were
+  uint64_t warming_steps = 0;     // while footers of an earlier life were loaded
   uint64_t shadowed = 0;          // missed because a later record of the key is torn or purged
   uint64_t reclaimed = 0;
   uint64_t switches = 0;
@@ -78,6 +79,12 @@ struct Expectation {
   uint32_t key = 0;
   uint64_t incarnation = 0;
   std::vector<uint32_t> chunks;  // of it, those that are whole on the disk
+  struct Place {
+    ByteOffset address = 0;
+    KeyHash hash{};
+    Sequence sequence = 0;  // of the segment
+  };
+  std::vector<Place> places;  // of all that: reclaim may take it before it was looked for
 };
 
 class World {
@@ -139,9 +146,15 @@ class World {
   static void crashed(void* self);
   void expect_records();
   bool is_whole(ByteOffset address, KeyHash hash, RecordHeader* header);
-  bool find_whole(const KeyHash& hash, bool wants_chunk, RecordHeader* header);
+  bool find_whole(const KeyHash& hash, bool wants_chunk, RecordHeader* header,
+                  Expectation* expectation);
+  bool lies_whole(const Expectation& expectation);
+  bool may_be_missed(const Expectation& expectation);
+  void look_after_warming();
+  void check_expectation(const Expectation& expectation);
   bool is_shadowed(uint32_t key, const KeyHash& hash, uint64_t incarnation);
   void check_expectations();
+  void expect_nothing_of(uint32_t key);
   void check_liveness();
 
   const Options options_;
@@ -174,6 +187,9 @@ class World {
   bool silent_before_ = false;  // silent damage was done in this life or before it
   uint64_t overwritten_ = 0;
   std::vector<Expectation> expected_;
+  std::vector<bool> is_touched_;  // by key: stored or given up in this life
+  bool looks_later_ = false;      // clients came before the footers were loaded
+  bool is_looking_ = false;       // the other clients wait meanwhile
   std::unique_ptr<Client[]> clients_;
   WaitList main_;
   std::vector<std::unique_ptr<RunningFill>> fills_;

@@ -239,8 +239,12 @@ TEST_CASE("reclaimer: a segment that stays pinned is skipped, its records can st
   ReclaimOptions options;
   options.uuid = superblock.uuid;
   const Purges none(kMiB);
-  options.first_segment =
-      recover_ring(device, superblock, none, ring, index, counters).next_segment;
+  RecoveredRing recovered = recover_ring(device, superblock, ring, counters);
+  options.first_segment = recovered.next_segment;
+  Warmer warmer(device, superblock, none, ring, index, counters, std::move(recovered.segments));
+  warmer.start(~Sequence{0}, nullptr, nullptr);
+  wait_until([&] { return warmer.is_done(); });
+  warmer.stop();
   options.pin_wait_ms = 30;
   // As if the write head had taken all but one.
   for (SegmentId i = 0; i < ring.segment_count(); i++) {

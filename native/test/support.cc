@@ -96,6 +96,7 @@ TestStore::TestStore(const DiskImage& image, ByteCount l1_budget, ByteCount memo
   INFO(std::string(opened.status().message()));
   REQUIRE(opened.ok());
   store = std::move(opened.value());
+  REQUIRE(store->wait_until_warm(120000));
 }
 
 TestStore::~TestStore() {

@@ -94,6 +94,7 @@ struct TestStore {
   Ref<Store> store;
   FaultDevice* device = nullptr;  // owned by the store
 
+  // Every footer is loaded.
   explicit TestStore(const DiskImage& image, ByteCount l1_budget = 0,
                      ByteCount memory_limit = 64 * kMiB, bool compress = false,
                      bool admit_everything = true);

@@ -49,6 +49,7 @@ struct Several {
     Result<Ref<Store>> opened = Store::open(options, std::move(owned), &left_out);
     status = opened.status();
     if (opened.ok()) store = std::move(opened.value());
+    if (store) REQUIRE(store->wait_until_warm(120000));
   }
   ~Several() {
     if (store) store->close();

@@ -58,7 +58,18 @@ async function startProxy(t: ExecutionContext, config: string): Promise<Proxy> {
   const running = startCommand(t, ['serve', '-c', config]);
   const ready = await running.logged('ready');
   const [address] = ready.listen as string[];
-  return { running, address: address!, admin: ready.admin as string };
+  const proxy = { running, address: address!, admin: ready.admin as string };
+  let stats = await statsOf(proxy);
+  while (stats.warming === true) stats = await statsOf(proxy);
+  return proxy;
+}
+
+async function statsOf({ admin }: Proxy): Promise<Record<string, number | boolean>> {
+  const response = await ask(admin, '/stats');
+  const { store } = JSON.parse((await read(response)).toString()) as {
+    store: Record<string, number | boolean>;
+  };
+  return store;
 }
 
 async function kill({ running }: Proxy): Promise<void> {
@@ -90,13 +101,10 @@ async function fetchObject(
 }
 
 /** Polls until every record that was appended is on the device. */
-async function allFlushed({ admin }: Proxy): Promise<void> {
+async function allFlushed(proxy: Proxy): Promise<void> {
   for (let poll = 0; poll < pollsMax; poll += 1) {
-    const response = await ask(admin, '/stats');
-    const { store } = JSON.parse((await read(response)).toString()) as {
-      store: Record<string, number>;
-    };
-    const isStaged = store.stagedBytes! > 0;
+    const store = await statsOf(proxy);
+    const isStaged = Number(store.stagedBytes) > 0;
     if (!isStaged && store.recordsAppended! === store.recordsFlushed!) return;
   }
   throw new Error(`not flushed after ${pollsMax} looks`);

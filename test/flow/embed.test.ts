@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ConfigError, type ConfigInput, createProxy, StoreError } from '../../ts/index.js';
 import { temporaryFolder } from '../support/command.js';
+import { until } from '../support/until.js';
 
 interface Line {
   readonly level: string;
@@ -141,6 +142,7 @@ test('createProxy: two devices share the objects; without one its share is asked
       { log: log.log },
     );
     t.teardown(() => proxy.close(0));
+    await until('the end of warming', () => proxy.stats().store?.warming === false);
     let hits = 0;
     for (let number = 0; number < 64; number += 1) {
       const answer = await fetch(`${proxy.addresses[0]}/${number}`);

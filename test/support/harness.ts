@@ -198,6 +198,7 @@ async function startOver(
           prefetch: config.rawDiskCache[0]!.enablePrefetch,
         });
   try {
+    await store?.warmed;
     return { proxy: await startProxy({ config, store, clock, upstream }), store };
   } catch (error) {
     await store?.close();

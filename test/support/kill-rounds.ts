@@ -169,7 +169,9 @@ export class KillRounds {
   }
 
   async #look({ client }: Life): Promise<VolumeView | null> {
-    const stats = await client.stats();
+    let stats = await client.stats();
+    // What an earlier life left may still be looked up.
+    while (stats?.store?.warming === true) stats = await client.stats();
     if (stats === null) return null;
     const { store, proxy } = stats;
     const [volume] = store!.volumes as Record<string, number>[];

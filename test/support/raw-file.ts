@@ -37,8 +37,9 @@ export async function makeRawFile(sizeBytes = 256 * mib): Promise<RawFile> {
   };
 }
 
-export function openRaw(path: string): Promise<CacheStore> {
-  return openStore({
+/** Everything that it holds is known. */
+export async function openRaw(path: string): Promise<CacheStore> {
+  const store = await openStore({
     memoryLimit: 64 * mib,
     l1Budget: 16 * mib,
     indexMemoryLimit: 8 * mib,
@@ -46,6 +47,8 @@ export function openRaw(path: string): Promise<CacheStore> {
     followerGraceMs: 1000,
     poisonPages: true,
   });
+  await store.warmed;
+  return store;
 }
 
 export function headFor(bodyLength: number): Head {

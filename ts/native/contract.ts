@@ -89,6 +89,8 @@ export interface NativeStore {
   memoryUsed(): number;
 
   onStaged(token: number): void;
+  /** The token is posted once, when every footer of an earlier life is loaded. */
+  onWarmed(token: number): void;
   /** [handle, name, object, lease, buffer, ...]; `object` is 0 where the body may not be compressed. */
   takeStaged(): (number | string | Buffer)[] | null;
   /** Header of a staged record, whose body is stored as it is (null) or as these blocks. */
@@ -112,7 +114,9 @@ export interface NativeStore {
 export interface NativeStats {
   readonly volumes?: readonly NativeVolumeStats[];
   readonly leftOut?: readonly { readonly device: string; readonly reason: string }[];
-  readonly [counter: string]: number | readonly object[] | undefined;
+  /** Of any volume. */
+  readonly warming?: boolean;
+  readonly [counter: string]: number | boolean | readonly object[] | undefined;
 }
 
 export interface NativeVolumeStats {
@@ -123,6 +127,8 @@ export interface NativeVolumeStats {
   /** Why not io_uring; empty where it is used or was not wanted. */
   readonly ioUringRefusal: string;
   readonly writesOff: boolean;
+  /** Footers of an earlier life are being loaded: segmentsLoaded of segmentsToLoad are done. */
+  readonly warming: boolean;
   readonly [counter: string]: number | string | boolean;
 }
 

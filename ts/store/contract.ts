@@ -135,6 +135,8 @@ export interface VolumeStats {
   /** Why not io_uring; empty where it is used or was not wanted. */
   readonly ioUringRefusal: string;
   readonly writesOff: boolean;
+  /** What earlier lives stored is being looked up: segmentsLoaded of segmentsToLoad are done. */
+  readonly warming: boolean;
   readonly [counter: string]: number | string | boolean;
 }
 
@@ -142,8 +144,10 @@ export interface StoreStats {
   /** With l2_backend raw_disk: the devices in use, and those that the start went on without. */
   readonly volumes?: readonly VolumeStats[];
   readonly leftOut?: readonly { readonly device: string; readonly reason: string }[];
+  /** With l2_backend raw_disk: true until every device is loaded. */
+  readonly warming?: boolean;
   /** Of the whole store; what volumes count is summed up here. */
-  readonly [counter: string]: number | string | readonly object[] | undefined;
+  readonly [counter: string]: number | string | boolean | readonly object[] | undefined;
 }
 
 export type Found =
@@ -154,6 +158,11 @@ export type Found =
   | { readonly kind: 'vary-miss'; readonly variants: Variants };
 
 export interface CacheStore {
+  /**
+   * Resolves once everything that earlier lives stored is found again: with true; with false where the store
+   * is closed before. Until then it is a miss, and may be fetched and stored anew.
+   */
+  readonly warmed: Promise<boolean>;
   /** A body of more bytes than this would push out its own beginning: it is not worth storing. */
   readonly largestBody: number;
   /**

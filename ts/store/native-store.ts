@@ -35,6 +35,7 @@ import {
   variantsIn,
   withVariant,
 } from './variants.js';
+import { Warming } from './warming.js';
 
 export interface NativeStoreOptions {
   readonly l1Budget: number;
@@ -58,6 +59,7 @@ const uriMiss: Found = { kind: 'uri-miss' };
 
 export class NativeCacheStore implements CacheStore {
   readonly largestBody: number;
+  readonly warmed: Promise<boolean>;
   readonly #completions: Completions;
   readonly #native: NativeStore;
   readonly #files: FileTier | null;
@@ -68,6 +70,7 @@ export class NativeCacheStore implements CacheStore {
   readonly #followerGraceMs: number;
   readonly #heads = new HeadCache();
   readonly #disk: DiskSide;
+  readonly #warming: Warming;
   #closing: Promise<void> | null = null;
 
   constructor(
@@ -90,6 +93,8 @@ export class NativeCacheStore implements CacheStore {
     this.#writer =
       files === null ? null : new FileWriter(native, reports, files.tier, files.compressor);
     this.#pressure = attachMemoryPressure(native, reports, options.l1Budget);
+    this.#warming = new Warming(native, reports);
+    this.warmed = this.#warming.ended;
     this.largestBody = Math.floor(options.capacity / 2);
   }
 
@@ -426,6 +431,7 @@ export class NativeCacheStore implements CacheStore {
     await this.#writer?.close();
     await this.#files?.close();
     this.#pressure?.close();
+    this.#warming.close();
     await new Promise<void>((resolve) => {
       const token = this.#completions.once(() => resolve());
       this.#completions.addon.closeStore(token, this.#native.session);

@@ -27,6 +27,7 @@ function bodyOf(length: number): Buffer {
 
 async function putOne(options: StoreOptions, body: Buffer): Promise<void> {
   const store = await openStore(options);
+  await store.warmed;
   const fill = store.beginFill('http://h/k');
   const head = encodeHead({
     status: 200,

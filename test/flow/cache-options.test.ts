@@ -215,3 +215,35 @@ test('option: expose_key tells the key in Cache-Status', async (t) => {
     );
   });
 });
+
+test('option: authorization: share with Authorization in the key is for the same one alone', async (t) => {
+  const origin: Script = (request, reply) =>
+    reply.send({ fields: lifetime, body: request.field('authorization') ?? 'nobody' });
+  const cache: CacheInput = { authorization: 'share', key: { fields: ['Authorization'] } };
+  await withCache(t, cache, origin, async (scene) => {
+    const as = (name: string) => ['Authorization', name];
+    t.is(await second(scene, as('one')), 'HIT');
+    t.is((await scene.get('/a', as('two'))).body.toString(), 'two');
+    t.is((await scene.get('/a')).body.toString(), 'nobody');
+    await scene.settled();
+    t.is((await scene.get('/a', as('one'))).body.toString(), 'one');
+  });
+});
+
+test('option: what Connection takes away is away for the key as well', async (t) => {
+  const origin: Script = (request, reply) =>
+    reply.send({
+      fields: [...lifetime, 'Vary', 'X-Lang'],
+      body: request.field('x-lang') ?? 'none',
+    });
+  for (const name of ['X-Lang', 'x-lang, close']) {
+    await withCache(t, { key: { fields: ['X-Lang'] } }, origin, async (scene) => {
+      // Else this would be what everybody gets who asks for "de".
+      const evil = await scene.get('/a', ['X-Lang', 'de', 'Connection', name]);
+      t.is(evil.body.toString(), 'none');
+      await scene.settled();
+      t.is((await scene.get('/a', ['X-Lang', 'de'])).body.toString(), 'de');
+      t.is((await scene.get('/a')).field('x-cache'), 'HIT');
+    });
+  }
+});

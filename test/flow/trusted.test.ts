@@ -4,7 +4,7 @@
 import test from 'ava';
 import { openRequest } from '../support/client.js';
 import { withProxy } from '../support/harness.js';
-import { always, type Script } from '../support/scripted-origin.js';
+import type { Script } from '../support/scripted-origin.js';
 
 const lifetime = ['Cache-Control', 'max-age=600'];
 /** Tells what it was told. */

@@ -26,8 +26,10 @@ const guarded: ReadonlySet<string> = new Set([
   'authorization',
   'cache-control',
   'cache-status',
+  'cdn-loop',
   'content-encoding',
   'content-length',
+  'content-location',
   'content-range',
   'content-type',
   'cookie',
@@ -41,9 +43,13 @@ const guarded: ReadonlySet<string> = new Set([
   'if-range',
   'if-unmodified-since',
   'last-modified',
+  'location',
+  'max-forwards',
   'pragma',
+  'proxy-status',
   'range',
   'set-cookie',
+  'surrogate-control',
   'vary',
   'via',
 ]);
@@ -68,6 +74,20 @@ export function withoutHopByHop(fields: RawFields): string[] {
   return kept;
 }
 
+/**
+ * Without the fields that Connection names beside those of every hop. What is looked up in a request must
+ * be what is sent on: else a field of the key could be there for us and gone for the origin.
+ */
+export function withoutNamed(fields: RawFields): RawFields {
+  const named = connectionOptions(fields);
+  if (named === null) return fields;
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (!named.has(fields[i]!.toLowerCase())) kept.push(fields[i]!, fields[i + 1]!);
+  }
+  return kept;
+}
+
 // Options are plain tokens, so quotes mean nothing here: splitting at every comma removes more, not
 // less. Null where Connection names no field that is taken out for its sake.
 function connectionOptions(fields: RawFields): Set<string> | null {
@@ -76,6 +96,7 @@ function connectionOptions(fields: RawFields): Set<string> | null {
     for (const member of line.split(',')) {
       const name = trimmed(member).toLowerCase();
       // Targeted fields (CDN-Cache-Control and its like) steer caching just as Cache-Control does.
+      if (name === '' || name === 'close') continue;
       if (guarded.has(name) || name.endsWith('-cache-control') || isHopByHop(name)) continue;
       options ??= new Set();
       options.add(name);

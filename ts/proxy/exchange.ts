@@ -9,6 +9,7 @@ import { InternalError } from '../errors.js';
 import { type Directives, requestDirectives } from '../http/cache-control.js';
 import type { CacheHandling } from '../http/cache-status.js';
 import type { RawFields } from '../http/fields.js';
+import { withoutNamed } from '../http/hop-by-hop.js';
 import type { StoredObject } from '../store/contract.js';
 import type { Head } from '../store/entry.js';
 import type { Variants } from '../store/variants.js';
@@ -48,6 +49,7 @@ export interface Exchange {
   /** The client's. Of its own, because undici takes it from a request whose body it has sent. */
   readonly socket: Socket;
   readonly method: string;
+  /** As received, without what Connection names. */
   readonly fields: RawFields;
   /** The request's; none where the route ignores them. */
   directives: Directives;
@@ -127,7 +129,7 @@ export function newExchange(
   response: ServerResponse,
   isExpecting: boolean,
 ): Exchange {
-  const fields = request.rawHeaders;
+  const fields = withoutNamed(request.rawHeaders);
   return {
     services,
     request,

@@ -15,6 +15,28 @@ test('cache-status: a hit shows its time left and a detail', (t) => {
   );
 });
 
+test('cache-status: what stands in for a failed origin is no hit', (t) => {
+  const member: CacheHandling = {
+    hit: false,
+    forward: 'stale',
+    forwardStatus: 503,
+    ttlS: -1.5,
+    isStandIn: true,
+    detail: 'origin-failed',
+  };
+  const text = 'millrace; fwd=stale; fwd-status=503; ttl=-2; detail=origin-failed';
+  t.is(cacheStatus(undefined, member), text);
+  t.is(xCache(member), 'STALE');
+  t.is(xCache({ ...member, isStandIn: false }), 'EXPIRED');
+});
+
+test('cache-status: a key is told as a string', (t) => {
+  t.is(
+    cacheStatus(undefined, { hit: true, ttlS: 1, key: 'http://a/"\\\xff', detail: 'a b' }),
+    'millrace; hit; ttl=1; key="http://a/\\"\\\\?"; detail="a b"',
+  );
+});
+
 test('cache-status: a forward shows reason, status and what became of it', (t) => {
   const member: CacheHandling = {
     hit: false,

@@ -11,8 +11,9 @@ import {
   listMembers,
   type RawFields,
   withField,
+  withoutField,
 } from '../../../ts/http/fields.js';
-import { withoutHopByHop } from '../../../ts/http/hop-by-hop.js';
+import { withoutHopByHop, withoutNamed } from '../../../ts/http/hop-by-hop.js';
 
 const vary: RawFields = ['Vary', 'Accept', 'X-Odd~Name', '\xe9', 'vARY', 'Origin'];
 
@@ -145,4 +146,15 @@ test('hop-by-hop: everything else stays in order, unknown and repeated fields in
     '199 -',
   ];
   t.deepEqual(withoutHopByHop(fields), fields);
+});
+
+test('hop-by-hop: what Connection names is away, and what belongs to each hop is still there', (t) => {
+  const fields = ['Connection', 'close, X-A,', 'x-a', '1', 'X-B', '2', 'TE', 'trailers'];
+  t.deepEqual(withoutNamed(fields), ['Connection', 'close, X-A,', 'X-B', '2', 'TE', 'trailers']);
+  const plain = ['Connection', 'keep-alive, close, TE, Host, cdn-cache-control', 'X-A', '1'];
+  t.is(withoutNamed(plain), plain, 'the very same where there is nothing to take');
+});
+
+test('fields: every line of a name is taken out, in any case', (t) => {
+  t.deepEqual(withoutField(['A', '1', 'b', '2', 'a', '3', 'ab', '4'], 'a'), ['b', '2', 'ab', '4']);
 });

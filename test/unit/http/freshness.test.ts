@@ -240,3 +240,20 @@ test('freshness: any fields are judged without throwing, with finite numbers', (
     { numRuns: 1000 },
   );
 });
+
+test('freshness: of the stale windows of route and origin the longer one counts', (t) => {
+  const policy = { staleWhileRevalidateMs: 5_000, staleIfErrorMs: 7_000 };
+  const windows = (value: string, more: Partial<CachePolicy> = {}) => {
+    const judged = judge(['Cache-Control', value], { policy: { ...policy, ...more } });
+    const past = (until: number) => (until === 0 ? 0 : until - judged.freshUntilMs);
+    return [past(judged.staleWhileRevalidateUntilMs), past(judged.staleIfErrorUntilMs)];
+  };
+  t.deepEqual(windows('max-age=60'), [5_000, 7_000]);
+  t.deepEqual(windows('max-age=60, stale-while-revalidate=1, stale-if-error=1'), [5_000, 7_000]);
+  t.deepEqual(windows('max-age=60, stale-while-revalidate=6, stale-if-error=8'), [6_000, 8_000]);
+  for (const name of ['must-revalidate', 'no-cache', 's-maxage=60']) {
+    t.deepEqual(windows(`max-age=60, ${name}`), [0, 0], name);
+  }
+  const override = { overrideOrigin: true, defaultTtlMs: 1_000 };
+  t.deepEqual(windows('stale-if-error=60, must-revalidate', override), [5_000, 7_000]);
+});

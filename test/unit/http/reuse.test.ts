@@ -123,3 +123,11 @@ test('stale: must-revalidate and no-cache forbid it whatever else permits it', (
 test('stale: what is still fresh may be served, must-revalidate or not', (t) => {
   t.true(mayServeStale({ ...old, mustRevalidate: true }, null, nowMs - 1, 'error', 0));
 });
+
+test('stale: a request may ask for stale-if-error itself', (t) => {
+  const asked = parseCacheControl('stale-if-error=5');
+  t.true(mayServeStale(old, asked, nowMs + 4_999, 'error', 0));
+  t.false(mayServeStale(old, asked, nowMs + 5_000, 'error', 0));
+  t.false(mayServeStale(old, parseCacheControl('stale-if-error=x'), nowMs + 1, 'error', 0));
+  t.false(mayServeStale({ ...old, mustRevalidate: true }, asked, nowMs + 1, 'error', 0));
+});

@@ -187,3 +187,30 @@ test('storable: targeted directives decide, and plain ones only without them', (
   t.is(reason(['CDN-Cache-Control', 'private=', ...longLived]), '');
   t.is(reason(['CDN-Cache-Control', '', 'Cache-Control', 'no-store']), 'no-store');
 });
+
+test('storable: the route decides about cookies', (t) => {
+  const cookie = [...longLived, 'Set-Cookie', 'a=1'];
+  t.is(reason(cookie), '');
+  t.is(reason(cookie, { policy: { setCookie: 'refuse' } }), 'set-cookie');
+  const stripped = { policy: { setCookie: 'strip' } } as const;
+  t.is(reason(['Set-Cookie', 'a=1', ...lastModified], stripped), '');
+  t.false(judge(cookie, stripped).hasSetCookie);
+  t.is(reason(longLived, { policy: { setCookie: 'refuse' } }), '', 'without one nothing changes');
+});
+
+test('storable: the route decides about Authorization', (t) => {
+  const request = ['Authorization', 'x'];
+  const as = (authorization: CachePolicy['authorization'], value: string) =>
+    control(value, { request, policy: { authorization } });
+  for (const value of ['max-age=60', 'public', 's-maxage=60']) {
+    t.is(as('refuse', value), 'authorization');
+    t.is(as('share', value), '');
+  }
+  t.is(control('max-age=60', { policy: { authorization: 'refuse' } }), '', 'of others');
+});
+
+test('storable: no-store of a request counts unless the route ignores it', (t) => {
+  const request = ['Cache-Control', 'no-store'];
+  t.is(control('max-age=60', { request }), 'request-no-store');
+  t.is(control('max-age=60', { request, policy: { ignoreRequestDirectives: true } }), '');
+});

@@ -6,6 +6,7 @@ import type { ConfigInput } from '../../ts/config/schema.js';
 import { withProxy } from '../support/harness.js';
 import { always, type Script } from '../support/scripted-origin.js';
 import { firstThen, makeStale, unchanged } from '../support/stale.js';
+import { until } from '../support/until.js';
 
 type StaleInput = NonNullable<NonNullable<ConfigInput['routes']>[number]['cache']>['stale'];
 
@@ -122,6 +123,52 @@ test('stale: a request that wants nothing stored makes nobody ask alone', async 
     const words = (await Promise.all(others)).map((got) => got.field('cache-status'));
     t.is(scene.origin.requests.length, 2);
     t.is(words.filter((word) => word?.includes('collapsed')).length, 1);
+  });
+});
+
+for (const [what, fields] of [
+  ['no-store', ['Cache-Control', 'no-cache, no-store']],
+  ['Authorization', ['Cache-Control', 'no-cache', 'Authorization', 'x']],
+] as const) {
+  test(`stale: ${what} of a request keeps its answer out of the store and nothing else`, async (t) => {
+    const origin = firstThen((request, reply) =>
+      request.method === 'HEAD'
+        ? reply.head(200, ['ETag', '"v1"', 'Content-Length', '9'])
+        : unchanged(request, reply),
+    );
+    await withProxy(t, { origin }, async (scene) => {
+      await makeStale(scene);
+      for (const method of ['GET', 'HEAD']) {
+        t.is((await scene.send('/a', { method, fields })).status, 200);
+        await scene.settled();
+      }
+      t.is(scene.origin.requests.length, 3);
+      t.is((await scene.get('/a')).field('x-cache'), 'REVALIDATED', 'it is still there, and stale');
+      await scene.settled();
+      t.is((await scene.get('/a')).field('x-cache'), 'HIT');
+    });
+  });
+}
+
+test('stale: while the origin fails, one question at a time is asked in the background', async (t) => {
+  let waiting: Array<() => void> = [];
+  const failing: Script = (_request, reply) =>
+    new Promise((resolve) => {
+      waiting.push(() => void reply.send({ status: 500, body: 'down' }).then(resolve));
+    });
+  const fields = ['Cache-Control', 'max-age=60, stale-while-revalidate=600', 'ETag', '"v1"'];
+  await withProxy(t, { origin: firstThen(failing, fields) }, async (scene) => {
+    await makeStale(scene);
+    for (const asked of [2, 3]) {
+      for (let at = 0; at < 3; at += 1) {
+        t.is((await scene.get('/a')).body.toString(), 'version 1');
+      }
+      await until('the question', () => scene.origin.requests.length === asked);
+      for (const answer of waiting) answer();
+      waiting = [];
+      await scene.settled();
+      t.is(scene.origin.requests.length, asked);
+    }
   });
 });
 

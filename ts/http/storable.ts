@@ -23,6 +23,18 @@ export type Refusal =
   | 'no-lifetime'
   | 'no-validator';
 
+const reasonsOfRequest: ReadonlySet<string> = new Set<Refusal>([
+  'method',
+  'request-body',
+  'request-no-store',
+  'authorization',
+]);
+
+/** The reason lies in this request: it says nothing about what is stored, or what others get. */
+export function isReasonOfRequest(reason: string): boolean {
+  return reasonsOfRequest.has(reason);
+}
+
 // RFC 9110 15.1, without 206: parts are not stored.
 export const heuristicStatuses: ReadonlySet<number> = new Set([
   200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501,

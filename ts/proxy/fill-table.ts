@@ -14,6 +14,8 @@ export class FillTable {
   readonly #clock: Clock;
   readonly #running = new Map<string, Set<RunningFill>>();
   readonly #uncoalesced = new Map<string, number>();
+  /** Records that are being validated behind a stale answer. */
+  readonly freshening = new Set<string>();
   #all = new Set<RunningFill>();
 
   constructor(clock: Clock) {

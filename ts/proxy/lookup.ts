@@ -30,7 +30,10 @@ function judgeFound(exchange: Exchange, found: Found): StepName {
     const freshUntilMs = isStale ? Math.min(head.freshUntilMs, now) : head.freshUntilMs;
     const reuse = freshnessOf({ ...head, freshUntilMs }, directives, now);
     if (reuse.usable || mayServeWhileRevalidating(exchange, reuse, now)) {
-      if (!reuse.usable) background(freshenInBackground(exchange), 'revalidate', exchange.key);
+      // What the client wants stored nowhere would freshen nothing.
+      if (!reuse.usable && !directives.has('no-store')) {
+        background(freshenInBackground(exchange), 'revalidate', exchange.key);
+      }
       exchange.handling = {
         hit: true,
         ttlS: Math.floor(reuse.ttlMs / 1000),

@@ -12,7 +12,20 @@ export function revalidate(exchange: Exchange): Promise<StepName> {
 /** stale-while-revalidate: the same question while the client already has its answer. */
 export async function freshenInBackground(exchange: Exchange): Promise<void> {
   const { services, key, fields } = exchange;
-  if (services.fills.join(key, fields) !== null) return;
+  const { freshening } = services.fills;
+  const name = exchange.stored!.key;
+  // By a set of its own: where the key's answers are not for sharing, no fill is there to be joined.
+  if (freshening.has(name) || services.fills.join(key, fields) !== null) return;
+  freshening.add(name);
+  try {
+    await freshenStored(exchange);
+  } finally {
+    freshening.delete(name);
+  }
+}
+
+async function freshenStored(exchange: Exchange): Promise<void> {
+  const { services, key, fields } = exchange;
   // The exchange closes its own handle when its client is served; the question may take longer.
   const found = await services.store!.lookup(key, fields);
   if (found.kind !== 'object') return;

@@ -4,6 +4,7 @@
 import { UpstreamError } from '../errors.js';
 import { mayCompress } from '../http/compressible.js';
 import { fieldValue, type RawFields } from '../http/fields.js';
+import { isReasonOfRequest } from '../http/storable.js';
 import { tagsMax, tagsOf } from '../http/tags.js';
 import type { Fill } from '../store/contract.js';
 import { encodeHead, type Head } from '../store/entry.js';
@@ -23,9 +24,6 @@ export type FillOutcome =
   /** The stored object still holds, under this head. */
   | { readonly kind: 'validated'; readonly head: Head; readonly isStored: boolean }
   | { readonly kind: 'failed'; readonly error: Error };
-
-/** Why something is not stored that say nothing about what others get. */
-const reasonsOfRequest: ReadonlySet<string> = new Set(['request-no-store', 'authorization']);
 
 /** A body of unknown length that nobody reads is fetched up to this: it might never end. */
 const unreadUnknownMax = 64 * 1024 * 1024;
@@ -195,8 +193,9 @@ export class RunningFill implements FillShare {
    */
   #dropReplaced(response: UpstreamResponse, reason: string): void {
     const { stored, services } = this.#exchange;
-    if (stored === null || reasonsOfRequest.has(reason)) return;
-    if (response.status >= 500 || response.status === 429) return;
+    const { status } = response;
+    const isAboutResource = status < 400 || status === 404 || status === 410;
+    if (stored === null || isReasonOfRequest(reason) || !isAboutResource) return;
     if (services.clock.now() >= stored.head.freshUntilMs) services.store!.forget(stored);
   }
 

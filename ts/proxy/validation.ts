@@ -5,6 +5,7 @@ import { validationFields } from '../http/conditional.js';
 import { isStrongTag, responseTag } from '../http/entity-tag.js';
 import type { RawFields } from '../http/fields.js';
 import { contradicts, matchesStored, mergeNotModified } from '../http/merge.js';
+import { isReasonOfRequest } from '../http/storable.js';
 import { tagsOf } from '../http/tags.js';
 import type { Fill, StoredObject } from '../store/contract.js';
 import { encodeHead, type Head } from '../store/entry.js';
@@ -138,6 +139,8 @@ function freshen(
     replaceHead(exchange, object, refreshed, fill);
     return { head: refreshed, isStored: true };
   }
+  // Answers to this request are not for the store: what is there stays as it is.
+  if (isReasonOfRequest(judgement.reason)) return { head: refreshed, isStored: false };
   // The answer takes the permission back, or chooses variants by other fields than before.
   services.store!.purgeKey(key);
   return { head: refreshed, isStored: false };

@@ -183,3 +183,24 @@ test('fields: Cache-Status follows what caches before us said', async (t) => {
     t.is(hit.field('x-cache'), 'HIT');
   });
 });
+
+test('fields: of an upstream Age the first number goes on, and what is none does not', async (t) => {
+  const ages: ReadonlyArray<readonly [string[], string | undefined]> = [
+    [['Age', '5'], '5'],
+    [['Age', '5, 10'], '5'],
+    [['Age', '5', 'Age', '10'], '5'],
+    [['Age', 'abc'], undefined],
+    [['Age', '-1'], undefined],
+    [['Age', '1.5'], undefined],
+  ];
+  const origin: Script = (request, reply) =>
+    reply.send({
+      fields: ['Cache-Control', 'max-age=60', ...ages[Number(request.target.slice(1))]![0]],
+      body: 'x',
+    });
+  await withProxy(t, { origin }, async (scene) => {
+    for (const [at, [given, age]] of ages.entries()) {
+      t.is((await scene.get(`/${at}`)).field('age'), age, given.join());
+    }
+  });
+});

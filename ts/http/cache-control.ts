@@ -65,8 +65,9 @@ export const noDirectives: Directives = directivesOf(new Map());
 export function requestDirectives(fields: RawFields): Directives {
   const control = fieldValue(fields, 'cache-control');
   if (control !== undefined) return parseCacheControl(control);
-  const pragma = parseCacheControl(fieldValue(fields, 'pragma'));
-  return parseCacheControl(pragma.has('no-cache') ? 'no-cache' : undefined);
+  const pragma = fieldValue(fields, 'pragma');
+  const isReload = pragma !== undefined && parseCacheControl(pragma).has('no-cache');
+  return isReload ? parseCacheControl('no-cache') : noDirectives;
 }
 
 /**

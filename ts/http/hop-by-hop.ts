@@ -93,6 +93,8 @@ export function withoutNamed(fields: RawFields): RawFields {
 function connectionOptions(fields: RawFields): Set<string> | null {
   let options: Set<string> | null = null;
   for (const line of fieldLines(fields, 'connection')) {
+    // What nearly every request says.
+    if (line === 'keep-alive' || line === 'close') continue;
     for (const member of line.split(',')) {
       const name = trimmed(member).toLowerCase();
       // Targeted fields (CDN-Cache-Control and its like) steer caching just as Cache-Control does.

@@ -41,9 +41,11 @@ export const heuristicStatuses: ReadonlySet<number> = new Set([
 ]);
 // Their caching rules are nothing beyond explicit freshness, which is implemented.
 const understoodStatuses: ReadonlySet<number> = new Set([...heuristicStatuses, 302, 303, 307]);
-// Answers to a condition, a range or an expectation of one request, none of which is part of the
-// key.
-const requestBoundStatuses: ReadonlySet<number> = new Set([304, 412, 416, 417]);
+// Answers to a condition, a range or an expectation of one request, to its size, its pace or the way it
+// came: none of that is part of the key, so one client could have others refused for as long as it likes.
+const requestBoundStatuses: ReadonlySet<number> = new Set([
+  ...[304, 408, 411, 412, 413, 416, 417, 421, 425, 431],
+]);
 
 /** What a route decides where HTTP leaves the choice. */
 export interface StoreRules {

@@ -2,9 +2,10 @@
 // out of the store this is worked out once, however often the object is hit: what differs between two
 // hits (age, lifetime left, range) is added by serve.
 
+import { parseDeltaSeconds } from '../http/cache-control.js';
 import { isFilledList } from '../http/cache-status.js';
 import { notModifiedFields } from '../http/conditional.js';
-import { fieldLines, fieldValue, type RawFields } from '../http/fields.js';
+import { fieldValue, listMembers, type RawFields } from '../http/fields.js';
 import { withoutHopByHop } from '../http/hop-by-hop.js';
 import type { Answer } from './exchange.js';
 
@@ -35,9 +36,15 @@ function passedFields(all: RawFields, consumed: readonly string[]): PassedFields
     fields,
     via: fieldValue(all, 'via'),
     cacheStatus: cacheStatus !== undefined && isFilledList(cacheStatus) ? cacheStatus : undefined,
-    age: fieldLines(all, 'age')[0],
+    age: ageField(all),
     namesAcceptRanges,
   };
+}
+
+/** The first of them decides (RFC 9111 section 5.1); what is no number says nothing to anybody. */
+function ageField(all: RawFields): string | undefined {
+  const [first = ''] = listMembers(fieldValue(all, 'age') ?? '');
+  return parseDeltaSeconds(first) === null ? undefined : first;
 }
 
 type Make = (all: RawFields, consumed: readonly string[]) => PassedFields;

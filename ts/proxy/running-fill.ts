@@ -25,6 +25,9 @@ export type FillOutcome =
   | { readonly kind: 'validated'; readonly head: Head; readonly isStored: boolean }
   | { readonly kind: 'failed'; readonly error: Error };
 
+/** Refusals that tell nothing about what the next request for the key gets. */
+const notesNothing: ReadonlySet<string> = new Set(['stale-if-error', 'request-no-store', 'status']);
+
 /** A body of unknown length that nobody reads is fetched up to this: it might never end. */
 const unreadUnknownMax = 64 * 1024 * 1024;
 
@@ -151,7 +154,7 @@ export class RunningFill implements FillShare {
       ? 'stale-if-error'
       : judgement.reason || sizeRefusal(response, services.store!.largestBody);
     if (reason !== '') {
-      if (!isWorse && reason !== 'request-no-store') services.fills.noteUnshareable(this.key);
+      if (!notesNothing.has(reason)) services.fills.noteUnshareable(this.key);
       this.#dropReplaced(response, reason);
       return this.#end({ kind: 'private', response, reason });
     }

@@ -60,7 +60,8 @@ test('storable: parts, validations and what is not final are not stored', (t) =>
 });
 
 test('storable: answers to a condition or range of one request are not stored', (t) => {
-  for (const status of [412, 416, 417]) t.is(reason(longLived, { status }), 'status');
+  for (const status of [408, 411, 412, 413, 416, 417, 421, 425, 431])
+    t.is(reason(longLived, { status }), 'status');
 });
 
 test('storable: any other final status is stored with explicit freshness', (t) => {

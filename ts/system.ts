@@ -147,6 +147,10 @@ async function openConfigured(config: Config, log: Log): Promise<CacheStore> {
       // The rules of the configuration see to it that all devices agree.
       compress: config.rawDiskCache[0]!.enableCompression,
       prefetch: config.rawDiskCache[0]!.enablePrefetch,
+      scrub: {
+        intervalMs: config.rawDiskCache[0]!.scrubIntervalMs,
+        bytesPerSecond: config.rawDiskCache[0]!.scrubRateBytes,
+      },
       followerGraceMs: config.timeouts.followerGraceMs,
     });
     reportDevices(disks, store.stats(), log);

@@ -105,7 +105,7 @@ bool read_devices(const Napi::Value& value, std::vector<PosixDeviceOptions>* dev
 }
 
 // openStore(token, devices, memoryLimit, l1Budget, indexMemoryLimit, poison, compress, external life, hash
-// key): handle for takeStore.
+// key, scrub interval in ms | 0, scrub rate): handle for takeStore.
 Napi::Value open_store(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   auto task = Ref<OpenTask>::adopt(new OpenTask());
@@ -121,13 +121,15 @@ Napi::Value open_store(const Napi::CallbackInfo& info) {
   options.compress = arguments.boolean();
   options.external_life = arguments.u32();
   const Bytes key = arguments.bytes();
+  options.scrub_interval_ms = arguments.whole();
+  options.scrub_rate = arguments.whole();
   if (!arguments.ok()) return Napi::Value();
   constexpr ByteCount kSmallestMemory = 32 * kMiB;
   constexpr ByteCount kLargestMemory = kGiB * 1024;
   if (options.memory_limit < kSmallestMemory || options.memory_limit > kLargestMemory ||
-      options.l1_budget > options.memory_limit ||
+      options.l1_budget > options.memory_limit || options.scrub_rate == 0 ||
       (key.size() != options.hash_key.size() && !key.empty())) {
-    Napi::RangeError::New(info.Env(), "memory limit, L1 budget or hash key out of range")
+    Napi::RangeError::New(info.Env(), "memory limit, L1 budget, scrub rate or hash key out of range")
         .ThrowAsJavaScriptException();
     return Napi::Value();
   }

@@ -46,6 +46,9 @@ struct Counters {
   Count reinsertions_dropped{0};  // survivors given up because the write head needed their segment
   Count reclaim_read_bytes{0};    // survivors; footers are not counted
   Count segments_skipped{0};   // still pinned when their turn came
+  Count scrubbed_bytes{0};      // read by the scrub
+  Count scrub_damaged{0};       // records and footers that it found damaged
+  Count scrub_passes{0};        // whole ones
   Count fills{0};
   Count fills_admitted{0};      // to the disk
   Count fills_refused{0};       // by the ghost: a first miss

@@ -6,6 +6,7 @@
 #include "base/siphash.h"
 #include "engine/aligned-buffer.h"
 #include "engine/recovery.h"
+#include "engine/segment-check.h"
 #include "engine/segment-scan.h"
 #include "layout/key.h"
 
@@ -13,38 +14,8 @@ namespace millrace {
 
 namespace {
 
-// A piece of a segment in memory: records follow one another, so that most lie in the piece already read.
-class SegmentWindow {
- public:
-  SegmentWindow(Device& device, ByteOffset start, ByteCount size)
-      : device_(device), start_(start), size_(size), buffer_(kPiece) {
-    MR_ASSERT(kPiece > kLongestRecord + kBlockAlignment);
-  }
-
-  // `length` bytes at `at`, relative to the segment; empty when the device fails.
-  Bytes at(ByteOffset at, ByteCount length) {
-    MR_ASSERT_OP(at + length, <=, size_);
-    MR_ASSERT_OP(length, <=, kPiece - kBlockAlignment);
-    if (at < begin_ || at + length > begin_ + length_) {
-      begin_ = round_down(at, kBlockAlignment);
-      length_ = std::min(kPiece, size_ - begin_);
-      if (!device_.read(start_ + begin_, buffer_.bytes().first(length_)).ok()) {
-        length_ = 0;
-        return Bytes();
-      }
-    }
-    return Bytes(buffer_.bytes()).subspan(at - begin_, length);
-  }
-
- private:
-  static constexpr ByteCount kPiece = 4 * kMiB;
-  Device& device_;
-  const ByteOffset start_;
-  const ByteCount size_;
-  AlignedBuffer buffer_;
-  ByteOffset begin_ = 0;
-  ByteCount length_ = 0;
-};
+// Read at once of a segment's records.
+constexpr ByteCount kPiece = 4 * kMiB;
 
 SegmentReport report_of(const FoundFooter& footer) {
   SegmentReport report;
@@ -74,27 +45,6 @@ Status visit_segments(Device& device, const Superblock& superblock, InspectProgr
     progress->done.store(segment + 1, std::memory_order_relaxed);
   }
   return Status();
-}
-
-const char* damage_of(SegmentWindow& window, const FooterEntry& entry, Sequence sequence,
-                      std::string* key) {
-  const ByteOffset at = ByteCount{entry.offset_grains} * kRecordGrain;
-  const ByteCount length = ByteCount{entry.length_grains} * kRecordGrain;
-  if (length > kLongestRecord) return "the footer gives it an impossible length";
-  const Bytes bytes = window.at(at, length);
-  if (bytes.empty()) return "the device cannot read it";
-  const Result<ByteCount> distance = peek_record_distance(bytes);
-  if (!distance.ok()) return distance.status().message();
-  if (distance.value() > length) return "its header is longer than the record";
-  const Result<RecordView> decoded = decode_record(bytes);
-  if (!decoded.ok()) return decoded.status().message();
-  const RecordView& view = decoded.value();
-  key->assign(view.key.begin(), view.key.end());
-  if (view.header.segment_sequence != sequence) return "it belongs to an earlier lap";
-  if (view.header.hash.low != entry.hash) return "the footer names another record";
-  if (record_length(view.header) != length) return "the footer gives it another length";
-  const Bytes body = bytes.subspan(distance.value(), view.header.stored_length);
-  return body_matches(view, body) ? nullptr : "its body does not match its checksums";
 }
 
 bool read_record(SegmentWindow& window, const FooterEntry& entry, ByteOffset segment_start,
@@ -159,11 +109,12 @@ Status find_on_device(Device& device, std::string_view key, std::vector<StoredRe
   const KeyHash hash =
       siphash_128(hash_key, Bytes(reinterpret_cast<const uint8_t*>(key.data()), key.size()));
   std::vector<FooterEntry> chunks;
+  AlignedBuffer memory(kPiece);
   const Status status = visit_segments(
       device, superblock.value(), progress, [&](SegmentId segment, const Result<FoundFooter>& footer) {
         if (!footer.ok()) return;
         const ByteOffset start = geometry.segment_offset(segment);
-        SegmentWindow window(device, start, geometry.segment_size);
+        SegmentWindow window(device, start, geometry.segment_size, memory.bytes());
         for (const FooterEntry& entry : footer.value().entries) {
           const bool is_chunk = entry.kind == static_cast<uint8_t>(RecordKind::chunk);
           if (is_chunk) chunks.push_back(entry);
@@ -204,6 +155,7 @@ Status verify_device(Device& device, VerifyReport* report, InspectProgress* prog
   const Result<Superblock> superblock = read_superblock(device);
   if (!superblock.ok()) return superblock.status();
   const Geometry& geometry = superblock.value().geometry;
+  AlignedBuffer memory(kPiece);
   const auto add = [&](SegmentId segment, ByteOffset offset, const char* reason, std::string key) {
     report->damaged++;
     if (report->listed.size() >= VerifyReport::kListed) return;
@@ -219,11 +171,11 @@ Status verify_device(Device& device, VerifyReport* report, InspectProgress* prog
           return;
         }
         report->segments++;
-        SegmentWindow window(device, start, geometry.segment_size);
+        SegmentWindow window(device, start, geometry.segment_size, memory.bytes());
         for (const FooterEntry& entry : footer.value().entries) {
           std::string key;
           const char* damage =
-              damage_of(window, entry, footer.value().header.segment_sequence, &key);
+              check_record(window, entry, footer.value().header.segment_sequence, &key).damage;
           const ByteCount length = ByteCount{entry.length_grains} * kRecordGrain;
           report->records++;
           report->bytes += length;

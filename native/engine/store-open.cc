@@ -130,6 +130,8 @@ Status Store::start_volumes(const StoreOptions& options) {
     share.index_memory_limit = static_cast<ByteCount>(
         static_cast<unsigned __int128>(options.index_memory_limit) * size / total_size);
     share.admit_everything = options.admit_everything;
+    share.scrub_interval_ms = options.scrub_interval_ms;
+    share.scrub_rate = options.scrub_rate;
     share.staging_limit =
         std::max(kMinimumStaging, staging_limit(options.memory_limit) / volumes_.size());
     volume->recover(share, !(volume->group() == newest));

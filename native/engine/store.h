@@ -27,6 +27,8 @@ struct StoreOptions {
   ByteCount index_memory_limit = 64 * kMiB;
   bool poison_pages = false;
   bool compress = false;  // bodies on the device, where FillHead allows it and they shrink
+  uint64_t scrub_interval_ms = 0;   // 0: what lies on the devices is checked when it is read
+  ByteCount scrub_rate = 8 * kMiB;  // bytes a second of each device
   // Without a device: the key of the hash, and the number of this life of an outside tier that takes what
   // is staged (0: there is none). Each start of such a tier counts one up, so that two lives never give
   // the same birth or incarnation to two versions.

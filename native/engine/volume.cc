@@ -69,6 +69,7 @@ void Volume::recover(const VolumeOptions& options, bool discard) {
   RecoveredRing recovered = recover_ring(*device_, superblock_, *ring_, counters_);
   discarded_ = discard;
   compress_ = options.compress;
+  scrub_ = ScrubOptions{superblock_.uuid, options.scrub_interval_ms, options.scrub_rate};
   next_birth_ = std::max({superblock_.birth_sequence, recovered.maximum_birth + 1, purged.sequence});
   if (purged.lost_all) {
     static_cast<void>(
@@ -116,6 +117,11 @@ Status Volume::start(const VolumeStart& start) {
   reclaimer_->start();
   appender_->start();
   warmer_->start(start.birth, start.warmed, start.warmed_context);
+  if (scrub_.interval_ms > 0) {
+    scrubber_ =
+        std::make_unique<Scrubber>(*device_, *ring_, *index_, *warmer_, counters_, scrub_);
+    scrubber_->start();
+  }
   return Status();
 }
 
@@ -144,6 +150,7 @@ bool Volume::admits(const KeyHash& object) {
 
 void Volume::close(Sequence birth, uint64_t next_incarnation) {
   if (std::exchange(closed_, true)) return;
+  if (scrubber_) scrubber_->stop();
   if (warmer_) warmer_->stop();
   if (purge_log_) purge_log_->stop();
   if (appender_) {

@@ -14,6 +14,7 @@
 #include "engine/purge-log.h"
 #include "engine/purges.h"
 #include "engine/ring.h"
+#include "engine/scrubber.h"
 #include "engine/staging.h"
 #include "engine/warmer.h"
 #include "layout/superblock.h"
@@ -33,6 +34,8 @@ struct VolumeOptions {
   ByteCount staging_limit = 8 * kMiB;
   bool compress = false;  // bodies that may be and that shrink
   bool admit_everything = false;
+  uint64_t scrub_interval_ms = 0;  // 0: no scrub
+  ByteCount scrub_rate = 8 * kMiB;
 };
 
 // What every volume of a store writes into its superblock at a start.
@@ -70,6 +73,7 @@ class Volume {
   // Footers of an earlier life are still being loaded: the index does not know all that is stored.
   bool is_warming() const { return !warmer_->is_done(); }
   Warmer& warmer() { return *warmer_; }
+  bool is_scrubbed() const { return scrubber_ != nullptr; }
 
   // Whether an object of this hash goes to the disk; decided once for all of its records (policy.h), and
   // remembered by the ghost where it does not.
@@ -107,11 +111,13 @@ class Volume {
   std::unique_ptr<Purges> purges_;
   std::unique_ptr<PurgeLog> purge_log_;
   std::unique_ptr<Warmer> warmer_;
+  std::unique_ptr<Scrubber> scrubber_;  // null: none is wanted
   std::atomic<bool> off_{false};
   Sequence next_birth_ = 1;
   SegmentId next_segment_ = 0;
   Sequence next_sequence_ = 1;
   bool compress_ = false;
+  ScrubOptions scrub_{};
   bool discarded_ = false;
   bool admits_everything_ = false;
   bool closed_ = false;

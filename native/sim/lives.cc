@@ -87,6 +87,8 @@ bool World::try_open() {
   options.poison_pages = poisons_;
   options.compress = compresses_;
   options.warm_grace_ms = random_.one_in(2) ? 0 : 20;
+  options.scrub_interval_ms = random_.one_in(3) ? random_.between(100, 5000) : 0;
+  options.scrub_rate = random_.one_in(2) ? kMiB : 1024 * kMiB;
   made_progress();
   Result<Ref<Store>> opened = Store::open(options, std::move(device));
   made_progress();

@@ -137,6 +137,8 @@ export function buildConfig(settings: Settings): Config {
       enableCompression: disk.enable_compression,
       enablePrefetch: disk.enable_prefetch,
       enableZeroCopy: disk.enable_zero_copy,
+      scrubIntervalMs: disk.scrub_interval,
+      scrubRateBytes: disk.scrub_rate,
       create: disk.create,
       ioBackend: disk.io_backend,
     })),

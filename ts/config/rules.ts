@@ -126,14 +126,21 @@ function devicesFit(settings: Settings): Problem[] {
   return [{ path: ['raw_disk_cache'], near: ['memory_limit'], text }];
 }
 
-const sharedFlags = ['enable_compression', 'enable_prefetch', 'enable_zero_copy'] as const;
+const sharedKeys = [
+  'enable_compression',
+  'enable_prefetch',
+  'enable_zero_copy',
+  'scrub_interval',
+  'scrub_rate',
+] as const;
 
 function sameForAllDevices({ raw_disk_cache: disks }: Settings): Problem[] {
-  return sharedFlags.flatMap((key): Problem[] => {
+  return sharedKeys.flatMap((key): Problem[] => {
     const first = disks[0]![key];
     const index = disks.findIndex((disk) => disk[key] !== first);
     if (index < 0) return [];
-    const text = `found ${!first}, and ${first} for the first device; allowed: the same for all`;
+    const found = disks[index]![key];
+    const text = `found ${found}, and ${first} for the first device; allowed: the same for all`;
     return [{ path: ['raw_disk_cache', index, key], near: ['raw_disk_cache'], text }];
   });
 }

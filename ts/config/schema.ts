@@ -66,6 +66,8 @@ const rawDiskCache = section({
   enable_compression: flag().prefault(true),
   enable_prefetch: flag().prefault(true),
   enable_zero_copy: flag().prefault(true),
+  scrub_interval: duration(0, 365 * day).prefault('7d'),
+  scrub_rate: size(64 * kib, unlimited, mib).prefault('8MiB'),
 });
 
 const upstreamName = checked<string, string>('a name of letters, digits, "_" and "-"', (value) =>
@@ -288,6 +290,10 @@ export interface RawDiskConfig {
   readonly enablePrefetch: boolean;
   /** Pages are lent to sockets, rather than copied; of every answer, so the same for all devices. */
   readonly enableZeroCopy: boolean;
+  /** Every so often all of a device is read and checked; 0: never. The same for all devices. */
+  readonly scrubIntervalMs: number;
+  /** Bytes a second, at least; the same for all devices. */
+  readonly scrubRateBytes: number;
   readonly create: boolean;
   readonly ioBackend: 'auto' | 'threads' | 'io_uring';
 }

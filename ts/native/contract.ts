@@ -224,6 +224,8 @@ export interface Addon {
     compress: boolean,
     externalLife: number,
     hashKey: Uint8Array,
+    scrubIntervalMs: number,
+    scrubRate: number,
   ): number;
   takeStore(handle: number): NativeStore;
   closeStore(token: number, session: number): void;

@@ -34,11 +34,14 @@ export interface StoreOptions {
   readonly poisonPages?: boolean;
   /** Bodies that may be compressed and shrink are, on either kind of disk. Absent: none is. */
   readonly compress?: boolean;
+  /** With devices: how often all of each is read and checked. Absent: only what is asked for. */
+  readonly scrub?: { readonly intervalMs: number; readonly bytesPerSecond: number };
   /** Objects heed `prefetch`; with devices only. Absent: they do not. */
   readonly prefetch?: boolean;
 }
 
 const noHandle = 0;
+const scrubRateDefault = 8 * 1024 * 1024;
 
 /** Opens the store. Rejects with a StoreError whose message names the device and what to do. */
 export async function openStore(options: StoreOptions): Promise<CacheStore> {
@@ -100,6 +103,8 @@ function openNative(
         options.compress ?? false,
         tier?.life ?? 0,
         tier?.hashKey ?? Buffer.alloc(0),
+        options.scrub?.intervalMs ?? 0,
+        options.scrub?.bytesPerSecond ?? scrubRateDefault,
       );
     } catch (error) {
       reports.remove(token);

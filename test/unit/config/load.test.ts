@@ -50,6 +50,8 @@ test('config: the block of the design loads with every key', (t) => {
       useDirectIo: true,
       create: false,
       ioBackend: 'auto',
+      scrubIntervalMs: 604_800_000,
+      scrubRateBytes: 8 * 1024 * 1024,
     },
   ]);
   t.deepEqual(config.admin.listen, { kind: 'unix', path: '/run/millrace/admin.sock' });
@@ -153,6 +155,8 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
         enablePrefetch: true,
         enableZeroCopy: true,
         ioBackend: 'auto',
+        scrubIntervalMs: 604_800_000,
+        scrubRateBytes: 8 * 1024 * 1024,
       },
     ],
     timeouts: {

@@ -87,6 +87,16 @@ void Appender::run() {
   while (zero_ahead_.busy) condition_.wait(mutex_);
 }
 
+// The version that it was to replace, which a purge by tag may not concern, must not be found in its place.
+void Appender::give_up(const Ref<MemoryRecord>& record) {
+  staging_.settle(record, [&] {
+    const KeyHash& hash = record->header.hash;
+    if (record->header.kind == RecordKind::chunk) return;
+    if (options_.forgotten != nullptr) options_.forgotten->add(hash);
+    index_.remove_heads(hash.low);
+  });
+}
+
 void Appender::append(const Ref<MemoryRecord>& record) {
   if (!staging_.is_current(record)) {
     staging_.settle(record);
@@ -97,7 +107,7 @@ void Appender::append(const Ref<MemoryRecord>& record) {
   const bool compressed =
       compressor_ && !writes_off() && compressor_->compress(*record, &header);
   if (writes_off() || !make_room(header, true, &start)) {
-    staging_.settle(record);
+    give_up(record);
     Counters::add(counters_.writes_dropped);
     return;
   }
@@ -105,7 +115,7 @@ void Appender::append(const Ref<MemoryRecord>& record) {
   ring_.note_birth(segment_, header.birth);
   if (options_.purges != nullptr &&
       judge(*options_.purges, options_.hash_key, *record) == PurgeVerdict::gone) {
-    staging_.settle(record);
+    give_up(record);
     return;
   }
   header.segment_sequence = sequence_;

@@ -12,6 +12,7 @@
 #include "device/device.h"
 #include "engine/body-compressor.h"
 #include "engine/counters.h"
+#include "engine/ghost.h"
 #include "engine/index.h"
 #include "engine/purges.h"
 #include "engine/reclaimer.h"
@@ -29,6 +30,7 @@ struct AppenderOptions {
   bool zero_ahead = false;          // the file was not zeroed at format
   bool compress = false;            // bodies that may be and shrink
   const Purges* purges = nullptr;   // what was purged meanwhile is not written
+  Ghost* forgotten = nullptr;       // keys that the index forgets without a purge
   HashKey hash_key{};
 };
 
@@ -88,6 +90,7 @@ class Appender {
   static void* run_thread(void* self);
   void run();
   void append(const Ref<MemoryRecord>& record);
+  void give_up(const Ref<MemoryRecord>& record);
   // Appends what reclaim wants to keep, unless it was purged or replaced meanwhile.
   void reinsert(Reinsertion* survivor);
   void let_reclaim_catch_up();

@@ -133,6 +133,7 @@ void Fill::publish_single_locked() {
   }
   record->may_compress = head_.may_compress;
   if (!offer_locked(record)) store_->forget_on_disk(KeyPlace{primary_.volume, hash_});
+  drop_older_locked(*record);
 }
 
 void Fill::publish_head_locked() {
@@ -151,11 +152,18 @@ void Fill::publish_head_locked() {
   // A head promises its chunks. On the disk only an object that is whole there gets one; in memory one that
   // is whole at this moment. What memory drops of it later makes it a miss (Store::forget).
   if (to_disk_ && lost_chunks_ == 0) {
-    if (offer_locked(record)) return;
+    if (offer_locked(record)) return drop_older_locked(*record);
   } else if (store_->first_missing_chunk(*record, 0, produced_) == Store::kNoChunk) {
     store_->tier().publish(record);
   }
   store_->forget_on_disk(KeyPlace{primary_.volume, hash_});
+  drop_older_locked(*record);
+}
+
+// A look-up that was reading the older version from the disk may have put it into memory while this one was
+// not there, for lack of room or because it was evicted at once.
+void Fill::drop_older_locked(const MemoryRecord& record) {
+  if (store_->tier().peek(hash_).get() != &record) store_->tier().remove(hash_);
 }
 
 // The marker's incarnation is the lowest birth of a variant that it vouches for: one that vouches for the

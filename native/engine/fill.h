@@ -110,6 +110,7 @@ class Fill : public RefCounted<Fill> {
   void hand_over_locked(uint32_t chunk, ByteCount length);
   void publish_head_locked();
   void publish_single_locked();
+  void drop_older_locked(const MemoryRecord& record);
   bool offer_locked(const Ref<MemoryRecord>& record);
   Ref<MemoryRecord> chunk_record_locked(uint32_t chunk, ByteCount length);
   void admit_for_laggards_locked();

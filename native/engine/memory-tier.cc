@@ -76,11 +76,15 @@ bool MemoryTier::charge(ByteCount bytes) {
   return true;
 }
 
-bool MemoryTier::publish(Ref<MemoryRecord> record) {
+bool MemoryTier::take_in(Ref<MemoryRecord> record, bool replaces) {
   MR_ASSERT(record->charge() > 0);
   const KeyHash hash = record->header.hash;
   const ByteCount bytes = record->charge();
-  remove(hash);
+  if (replaces) {
+    remove(hash);
+  } else if (peek(hash)) {
+    return false;
+  }
   uint32_t slot = kNone;
   if (charge(bytes)) {
     MutexLock lock(queue_mutex_);
@@ -105,6 +109,11 @@ bool MemoryTier::publish(Ref<MemoryRecord> record) {
     MutexLock lock(shard_of(bucket).mutex);
     // Another thread may have published the same hash meanwhile: the later one wins.
     const uint32_t other = find_slot_locked(bucket, hash);
+    if (other != kNone && !replaces) {
+      used_.fetch_sub(bytes, std::memory_order_relaxed);
+      return_slot(slot);
+      return false;
+    }
     if (other != kNone) replaced = take_out_locked(bucket, other);
     slots_[slot] = std::move(record);
     std::atomic_ref<uint32_t> generation(generations_[slot]);

@@ -26,7 +26,9 @@ class MemoryTier {
   Ref<MemoryRecord> peek(const KeyHash& hash);
   // Takes the record in, in place of an older one of the same hash. False when the budget or the slots
   // are used up; the caller's bytes are not kept then.
-  bool publish(Ref<MemoryRecord> record);
+  bool publish(Ref<MemoryRecord> record) { return take_in(std::move(record), true); }
+  // The same where no record of this hash is here: what was read from elsewhere may be the older one.
+  bool add(Ref<MemoryRecord> record) { return take_in(std::move(record), false); }
   // Whether a record of this low half of a hash is here and was found since it came.
   bool was_asked_for(uint64_t hash_low);
   // Told of every record that is evicted after it was found here, so that a copy elsewhere stays warm.
@@ -63,6 +65,7 @@ class MemoryTier {
   }
   Shard& shard_of(uint32_t bucket) { return shards_[bucket % kShards]; }
   uint32_t find_slot_locked(uint32_t bucket, const KeyHash& hash) const;
+  bool take_in(Ref<MemoryRecord> record, bool replaces);
   Ref<MemoryRecord> take_out_locked(uint32_t bucket, uint32_t slot);
   bool charge(ByteCount bytes);
   void mark_changed(uint32_t slot);

@@ -96,6 +96,10 @@ Sequence Store::purge(const PurgeRequest& request, PurgeDone done, void* context
     if (!known) Counters::add(counters_.purges_unknown);
   }
   auto* purge = new PurgeUnderWay{Ref<Store>::share(this), done, context, {1}, {}, {}, 0};
+  // An index that earlier purges of a closed store have emptied does not tell what the disk holds.
+  if (closed() && to_write.empty() && !volumes_.empty()) {
+    purge->status = Status(Code::closed, "the store is closed");
+  }
   for (size_t i = 0; i < to_write.size(); i++) {
     purge->left.fetch_add(1);
     auto* part = new VolumePurge{purge, to_write[i]};
@@ -128,7 +132,8 @@ bool Store::purge_in_locked(uint32_t volume, const PurgeRequest& request, const 
   IndexHit hits[Index::kMaximumHits];
   // While footers are loaded nobody can say that nothing is stored. Asked first: afterwards the index knows.
   bool known = is_warming(volume) || peek_head(place, request.text).get() != nullptr ||
-               (index != nullptr && index->lookup(place.hash.low, hits) > 0);
+               (index != nullptr && (index->lookup(place.hash.low, hits) > 0 ||
+                                     volumes_[volume]->forgotten().contains(place.hash)));
   for (Fill* fill : fills_) {
     if (fill->volume() != volume || !(fill->primary_hash() == place.hash)) continue;
     fill->purge();

@@ -65,6 +65,16 @@ Found Store::find(const KeyPlace& place, const std::string& key, Sequence minimu
   return Found::pending;
 }
 
+// Puts what was read from the disk into memory, unless a fill publishes a later version at the same time.
+// The order matters: the fill looks for the older one in memory last of all (Fill::drop_older_locked), after
+// its own is staged or the index has forgotten the key; and what is staged is in the index before it leaves
+// staging.
+void Store::keep_read_locked(const Ref<MemoryRecord>& record, const IndexHit& hit) {
+  const KeyHash& hash = record->header.hash;
+  if (!tier_.add(record)) return;
+  if (volumes_[record->volume]->staging().find(hash) || !Index::unchanged(hit)) tier_.remove(hash);
+}
+
 void Store::head_read(void* context, Status status, Ref<MemoryRecord> record,
                       const IndexHit& hit) {
   auto* pending = static_cast<PendingRead*>(context);
@@ -85,7 +95,7 @@ void Store::head_read(void* context, Status status, Ref<MemoryRecord> record,
     // A purge that came between the read and now has taken the word out of the index.
     MutexLock lock(store.fills_mutex_);
     if (Index::unchanged(hit)) {
-      store.tier_.publish(record);
+      store.keep_read_locked(record, hit);
     } else {
       status = Status(Code::not_found, "the record was purged or replaced while it was read");
       record.reset();

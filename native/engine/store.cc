@@ -100,7 +100,16 @@ bool Store::is_on_disk(const KeyPlace& place) {
 }
 
 void Store::forget_on_disk(const KeyPlace& place) {
-  if (!volumes_.empty()) volumes_[place.volume]->index().remove_heads(place.hash.low);
+  // In this order: what is staged is put into the index or cancelled, one or the other.
+  Staging* staging = this->staging(place.volume);
+  const bool was_staged = staging != nullptr && staging->find(place.hash);
+  if (was_staged) staging->cancel(place.hash);
+  if (volumes_.empty()) return;
+  Volume& volume = *volumes_[place.volume];
+  if (was_staged || volume.is_warming() || volume.index().has_head(place.hash.low)) {
+    volume.forgotten().add(place.hash);
+  }
+  volume.index().remove_heads(place.hash.low);
 }
 
 void Store::forget(const Ref<MemoryRecord>& record) {
@@ -110,7 +119,6 @@ void Store::forget(const Ref<MemoryRecord>& record) {
   MutexLock lock(fills_mutex_);
   const Ref<MemoryRecord> known = peek_head(place, record->key);
   if (known && known->header.incarnation != record->header.incarnation) return;
-  if (Staging* staging = this->staging(place.volume)) staging->cancel(place.hash);
   forget_on_disk(place);
   tier_.remove(place.hash);
 }

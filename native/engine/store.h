@@ -211,6 +211,7 @@ class Store : public RefCounted<Store> {
   static void aim(const KeyHash& hash, uint64_t incarnation, uint32_t number,
                   ByteCount chunk_length, ByteCount in_chunk, ByteCount wanted,
                   ReadTarget* target);
+  void keep_read_locked(const Ref<MemoryRecord>& record, const IndexHit& hit);
   void take_in(uint32_t volume, const Ref<MemoryRecord>& record, const IndexHit& hit);
   bool has_spare_pages(ByteCount length) const;
 

@@ -106,6 +106,7 @@ Status Volume::start(const VolumeStart& start) {
   append.zero_ahead = superblock_.lazy_zero;
   append.compress = compress_;
   append.purges = purges_.get();
+  append.forgotten = &forgotten_;
   append.hash_key = superblock_.hash_key;
   ReclaimOptions reclaim;
   reclaim.uuid = superblock_.uuid;

@@ -136,3 +136,31 @@ scenario('10.5e Cache-Status of a shared fetch says collapsed', async (s) => {
   const wanted = ['millrace; fwd=uri-miss; stored', 'millrace; fwd=uri-miss; stored; collapsed'];
   if (values.sort().join('|') !== wanted.join('|')) throw new Error(`Cache-Status: ${values}`);
 });
+
+const surrogate = () => ({
+  routes: [{ cache: { targeted_fields: ['Surrogate-Control', 'CDN-Cache-Control'] } }],
+});
+
+scenario(
+  '10.6a Surrogate-Control governs where the route asks for it',
+  { config: surrogate },
+  async (s) => {
+    const plain = [cdn('no-store'), 'Cache-Control: no-store'];
+    s.origin.plays(
+      answer(['Surrogate-Control: max-age=60', ...plain], 'one'),
+      answer(plain, 'two'),
+    );
+    await s.client.get('/a').gives({ body: 'one' });
+    s.clock.advance(59);
+    await s.client.get('/a').gives({ body: 'one', cache: 'HIT' });
+    s.clock.advance(1);
+    await s.client.get('/a').gives({ body: 'two' });
+  },
+);
+
+scenario('10.6b Surrogate-Control means nothing where nobody asks for it', async (s) => {
+  const fields = ['Surrogate-Control: max-age=60', 'Cache-Control: no-store'];
+  s.origin.plays(answer(fields, 'one'), answer(fields, 'two'));
+  await s.client.get('/a').gives({ body: 'one' });
+  await s.client.get('/a').gives({ body: 'two' });
+});

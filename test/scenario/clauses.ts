@@ -178,11 +178,7 @@ export const sections: readonly Section[] = [
     ['M', 'Age and Date count as always; directives mean what they mean'],
     ['D', 'the field goes on to others'],
     ['O', 'Cache-Status behind what caches before us said'],
-    [
-      'O',
-      'Surrogate-Control',
-      { leftOut: 'a note of 2001 that no RFC took up; a targeted field does the same by rule' },
-    ],
+    ['O', 'Surrogate-Control is a targeted field where the route asks for it'],
   ]),
   section('11', 'Safety of the wire', 'RFC 9112 2.2, 3, 6, 9, 11; RFC 9111 7', [
     ['M', 'ambiguous framing is refused, in requests (400) and responses (502)'],

@@ -4,6 +4,7 @@
 
 import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
@@ -14,7 +15,6 @@ import { compileRoutes } from '../../../ts/proxy/routes.js';
 import { encodeHead, type Head, headFlags } from '../../../ts/store/entry.js';
 import { openStore } from '../../../ts/store/store.js';
 import { openRaw } from '../../support/client.js';
-import { fileAt } from '../../support/tree.js';
 import { until } from '../../support/until.js';
 
 interface VectorHead {
@@ -46,7 +46,9 @@ interface Row {
   };
 }
 
-const vectors = JSON.parse(fileAt('test/vectors/serve.json').text) as {
+// ava runs in the root of the package; not from the list of the checkout's files, which the mutator's copy
+// does not have.
+const vectors = JSON.parse(readFileSync('test/vectors/serve.json', 'utf8')) as {
   readonly base: number;
   readonly heads: Readonly<Record<string, VectorHead>>;
   readonly rows: readonly Row[];

@@ -20,6 +20,8 @@ import { buildUpstream, plainUpstream } from './upstream-schema.js';
 const isServed = (address: Settings['listen'][number]): address is ServedAddress =>
   address.kind !== 'https';
 
+const lowerCase = (names: readonly string[]): string[] => names.map((name) => name.toLowerCase());
+
 function buildRoute(route: Settings['routes'][number]): RouteConfig {
   const { match } = route;
   return {
@@ -30,12 +32,16 @@ function buildRoute(route: Settings['routes'][number]): RouteConfig {
     },
     upstream: route.upstream ?? defaultUpstream,
     cache: buildCache(route.cache),
+    redirects: {
+      hops: route.follow_redirects,
+      hosts: route.redirect_hosts ?? [],
+      targetedFields: lowerCase(route.cache.targeted_fields),
+    },
   };
 }
 
 function buildCache(cache: Settings['routes'][number]['cache']): RouteCacheConfig {
   const { key, heuristic, stale } = cache;
-  const lowerCase = (names: readonly string[]) => names.map((name) => name.toLowerCase());
   return {
     pass: cache.pass,
     ttlMs: new Map(Object.entries(cache.ttl).map(([status, ttl]) => [Number(status), ttl])),

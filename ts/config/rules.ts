@@ -71,6 +71,15 @@ function certificateWithKey({ upstreams }: Settings): Problem[] {
   });
 }
 
+/** A list of hosts that nothing leads to can only be a slip. */
+function hostsOfRedirects({ routes }: Settings): Problem[] {
+  return routes.flatMap((route, index): Problem[] => {
+    if (route.redirect_hosts === undefined || route.follow_redirects > 0) return [];
+    const path = ['routes', index, 'redirect_hosts'];
+    return [{ path, text: 'needs follow_redirects beside it, or no redirect is followed' }];
+  });
+}
+
 /** Enabled for nobody, or for everybody: neither can be meant. */
 function purgeIsGuarded({ purge }: Settings): Problem[] {
   if (!purge.enabled || purge.auth_token !== undefined || purge.allow !== undefined) return [];
@@ -214,6 +223,7 @@ const rules: readonly Rule[] = [
   { reads: ['upstream_address', 'routes', 'upstreams'], check: knownUpstreams },
   { reads: ['upstreams'], check: ownUpstreamName },
   { reads: ['upstreams'], check: distinctOrigins },
+  { reads: ['routes'], check: hostsOfRedirects },
   { reads: ['upstreams'], check: certificateWithKey },
   { reads: ['memory_limit', 'l1_cache_size_bytes'], check: memoryFits },
   {

@@ -144,6 +144,8 @@ const route = section({
   }).prefault({}),
   upstream: text('the name of one of upstreams').optional(),
   cache: routeCache.prefault({}),
+  follow_redirects: wholeNumber(0, 20).prefault(0),
+  redirect_hosts: oneOrList(hostPattern()).optional(),
   rewrite: laterSection().optional(),
   headers: laterSection().optional(),
   limit_rate: size(1, unlimited, mib).optional(),
@@ -259,6 +261,14 @@ export interface RouteConfig {
   /** A name in Config.upstreams. */
   readonly upstream: string;
   readonly cache: RouteCacheConfig;
+  readonly redirects: {
+    /** Followed for a GET or HEAD; 0: none, they go to the client. */
+    readonly hops: number;
+    /** Other hosts that they may lead to, like match.host; empty: any that is public. */
+    readonly hosts: readonly string[];
+    /** Lower case: cache.targeted_fields, which redirects have as well. */
+    readonly targetedFields: readonly string[];
+  };
 }
 
 export type { UpstreamConfig } from './upstream-schema.js';

@@ -1,6 +1,6 @@
 // What a request would meet, in words: for `millrace check --url`. Uses the very table and rules that serve.
 
-import type { Config, RouteCacheConfig } from '../config/schema.js';
+import type { Config, RouteCacheConfig, RouteConfig } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
 import { formatDuration } from '../units.js';
 import { compileRoutes } from './routes.js';
@@ -48,6 +48,7 @@ export function explainUrl(config: Config, method: string, url: string): string[
     `route:    ${number + 1} of ${routes.rules.length}`,
     `upstream: ${rule.upstream} (${origins.join(', ')})`,
     `key:      ${key}`,
+    `redirect: ${redirectText(rule)}`,
     `cache:    ${cacheWord(config, method, cache.pass)}`,
     `variant:  ${['Vary', ...cache.key.fields].join(', ')}`,
     `ttl:      ${lifetimeText(config, cache)}`,
@@ -55,6 +56,11 @@ export function explainUrl(config: Config, method: string, url: string): string[
     `stored:   ${storedText(cache)}`,
     `client:   Cache-Control of requests is ${cache.ignoreRequestDirectives ? 'ignored' : 'honoured'}`,
   ];
+}
+
+function redirectText({ redirects: { hops, hosts } }: RouteConfig): string {
+  if (hops === 0) return 'goes to the client';
+  return `followed, ${hops} at most, to ${hosts.length === 0 ? 'public hosts' : hosts.join(', ')}`;
 }
 
 function lifetimeText(config: Config, cache: RouteCacheConfig): string {

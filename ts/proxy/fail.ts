@@ -67,6 +67,7 @@ const answers: Partial<Record<ErrorCode, ErrorAnswer>> = {
   UPSTREAM_TRUNCATED: badGateway('http_response_incomplete'),
   UPSTREAM_PROTOCOL: badGateway('http_protocol_error'),
   UPSTREAM_CERTIFICATE: badGateway('tls_certificate_error'),
+  UPSTREAM_REDIRECT: badGateway('http_protocol_error'),
   UPSTREAM_TLS: badGateway('tls_protocol_error'),
   UPSTREAM_VALIDATOR_CHANGED: badGateway('http_response_incomplete'),
   UPSTREAM_BACK_OFF: unavailable('destination_unavailable'),

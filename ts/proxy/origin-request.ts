@@ -102,7 +102,7 @@ export async function askOrigin(
   const { services } = exchange;
   refuseWhileHeld(exchange);
   services.counters.originRequests += 1;
-  const { upstream, cache } = exchange.rule!;
+  const { upstream, cache, redirects } = exchange.rule!;
   const read: HeadReader = (response) => {
     if (response.status === 429 && cache.stale.on429) {
       services.backOff.note(upstream, response.fields);
@@ -110,16 +110,18 @@ export async function askOrigin(
     onHead(response);
   };
   try {
-    return await upstreamOf(exchange).send(
+    return await upstreamOf(exchange).sendFollowing(
       {
         method: exchange.method,
         target: exchange.target,
         fields: originFields(exchange, purpose, extra),
         body: exchange.hasRequestBody ? exchange.request : null,
         key: exchange.key,
+        publicHost: exchange.host,
         onInterim: (status, hints) => forwardInterim(exchange, status, hints),
         ...(exchange.isExpecting ? { onContinue: () => exchange.response.writeContinue() } : {}),
       },
+      redirects,
       read,
     );
   } catch (error) {

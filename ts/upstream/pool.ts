@@ -88,17 +88,22 @@ export class Origin {
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     const { connectionAgeMs = Number.POSITIVE_INFINITY } = this.#options;
     if (this.#nowMs - this.#openedMs >= connectionAgeMs) {
-      const old = this.#pool;
+      this.retire();
       this.#pool = this.#openPool();
       this.#openedMs = this.#nowMs;
-      const forget = (): void => void this.#open.delete(old);
-      // Fails where it was destroyed meanwhile, which is an end as well.
-      old.close().then(forget, forget);
     }
     const servername = this.#options.tls?.serverName ?? null;
     // undici takes it, and its types do not say so.
     const named = servername === null ? options : { ...options, servername };
     this.#pool.dispatch(named as Dispatcher.DispatchOptions, handler);
+  }
+
+  /** No new request; what is under way goes on to its end. */
+  retire(): void {
+    const pool = this.#pool;
+    const forget = (): void => void this.#open.delete(pool);
+    // Fails where it was destroyed meanwhile, which is an end as well.
+    pool.close().then(forget, forget);
   }
 
   /** Gives up what is under way. */

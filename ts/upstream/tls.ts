@@ -3,7 +3,7 @@
 
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls';
 import type { UpstreamConfig } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
 
@@ -22,8 +22,15 @@ const fileAdvice: Readonly<Record<string, string>> = {
   EISDIR: 'it is a directory; name the file in it',
 };
 
+/** A ca_file stands in place of the well-known authorities, or beside them. */
+export type Authorities = 'in place of the well-known' | 'beside the well-known';
+
 /** `upstream` is its name. Throws ConfigError for a file that is not what its key promises. */
-export function readTls(upstream: string, config: TlsConfig): TlsOptions {
+export function readTls(
+  upstream: string,
+  config: TlsConfig,
+  authorities: Authorities = 'in place of the well-known',
+): TlsOptions {
   const refuse = (key: string, path: string, why: string, cause: unknown): ConfigError =>
     new ConfigError('CONFIG_INVALID', `upstreams.${upstream}.tls.${key}: ${path}: ${why}`, {
       cause,
@@ -56,11 +63,12 @@ export function readTls(upstream: string, config: TlsConfig): TlsOptions {
   if (cert !== null && key !== null && !cert.parsed.checkPrivateKey(key.parsed)) {
     throw refuse('key_file', keyFile!, `not the key of ${certFile}`, undefined);
   }
+  const others = authorities === 'beside the well-known' ? rootCertificates : [];
   try {
     return {
       secureContext: createSecureContext({
         minVersion: config.minVersion,
-        ...(ca === null ? {} : { ca: ca.pem }),
+        ...(ca === null ? {} : { ca: [ca.pem, ...others] }),
         ...(cert === null ? {} : { cert: cert.pem }),
         ...(key === null ? {} : { key: key.pem }),
       }),

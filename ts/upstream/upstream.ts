@@ -9,10 +9,12 @@ import { UpstreamError } from '../errors.js';
 import { retryAfterMs } from '../http/retry-after.js';
 import { type OriginReport, originChannel } from '../observe/channels.js';
 import { chosenByKey, hashOf, SmoothTurns, type Weighted } from './choice.js';
+import { drain } from './drain.js';
 import { Gate } from './gate.js';
 import { type HealthChange, OriginHealth } from './health.js';
 import { startChecks } from './health-check.js';
 import { Origin } from './pool.js';
+import { type RedirectPolicy, Redirects } from './redirects.js';
 import {
   type HeadReader,
   sendRequest,
@@ -29,12 +31,16 @@ export interface UpstreamContext {
   /** From 0 to 1. */
   readonly random?: () => number;
   readonly lookup?: LookupFunction;
+  /** Whether an address is out of bounds for redirects. */
+  readonly isInside?: (address: string) => boolean;
 }
 
 /** Without Host, which is the chosen origin's. */
 export interface KeyedRequest extends UpstreamRequest {
   /** What `balance: key` chooses by. */
   readonly key: string;
+  /** The host that the client asked. */
+  readonly publicHost?: string;
 }
 
 export interface OriginStats {
@@ -55,6 +61,8 @@ export interface UpstreamStats {
   readonly retries: Readonly<Record<RetryReason | 'denied', number>>;
   /** Requests that the circuit breaker answered. */
   readonly broken: number;
+  /** Hops of redirects that were followed. */
+  readonly redirects: number;
   readonly origins: readonly OriginStats[];
 }
 
@@ -73,9 +81,6 @@ interface Again {
   readonly waitMs: number;
 }
 
-/** A response's body that nobody wants is read up to this, to keep its connection. */
-const drainedBytesMax = 64 * 1024;
-
 export class Upstream {
   readonly name: string;
   readonly #config: UpstreamConfig;
@@ -87,6 +92,7 @@ export class Upstream {
   readonly #budget: RetryBudget;
   readonly #retries = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0, denied: 0 };
   readonly #stopChecks: () => void;
+  readonly #redirects: Redirects;
   #broken = 0;
 
   constructor(name: string, config: UpstreamConfig, context: UpstreamContext) {
@@ -121,6 +127,12 @@ export class Upstream {
       failures: 0,
       turnedAway: 0,
     }));
+    this.#redirects = new Redirects({
+      ...context,
+      name,
+      config,
+      send: (request, onHead) => this.send(request, onHead),
+    });
     this.#stopChecks = startChecks(this.#servers, {
       config: config.health,
       clock,
@@ -144,6 +156,7 @@ export class Upstream {
     return {
       retries: { ...this.#retries },
       broken: this.#broken,
+      redirects: this.#redirects.count,
       origins: this.#servers.map((server) => ({
         origin: server.origin.url.origin,
         weight: server.weight,
@@ -159,7 +172,21 @@ export class Upstream {
 
   async close(): Promise<void> {
     this.#stopChecks();
-    await Promise.all(this.#servers.map(({ origin }) => origin.close()));
+    await Promise.all([
+      this.#redirects.close(),
+      ...this.#servers.map(({ origin }) => origin.close()),
+    ]);
+  }
+
+  /** The same, and what it redirects to is asked in its place, as far as the policy allows. */
+  sendFollowing(
+    request: KeyedRequest,
+    policy: RedirectPolicy,
+    onHead: HeadReader = () => {},
+  ): Promise<UpstreamResponse> {
+    const isFetch = request.method === 'GET' || request.method === 'HEAD';
+    const mayFollow = policy.hops > 0 && isFetch && request.body === null;
+    return mayFollow ? this.#redirects.send(request, policy, onHead) : this.send(request, onHead);
   }
 
   /** Rejects with an UpstreamError when no response head comes from any origin that was asked. */
@@ -341,19 +368,6 @@ interface Following {
 function leaveLater(gate: Gate): void {
   queueMicrotask(() => {
     setImmediate(() => gate.leave());
-  });
-}
-
-function drain({ body }: UpstreamResponse): void {
-  let bytes = 0;
-  body.read({
-    onData(chunk) {
-      bytes += chunk.length;
-      if (bytes > drainedBytesMax) body.abort();
-      return true;
-    },
-    onEnd() {},
-    onError() {},
   });
 }
 

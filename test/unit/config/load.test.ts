@@ -68,9 +68,12 @@ test('config: the block of the design loads with every key', (t) => {
       overrideOrigin: false,
       ...plainCache,
     },
+    redirects: plainRedirects,
   });
   t.deepEqual(notInEffect, ['routes[0].rewrite', 'routes[0].headers', 'metrics_endpoint', 'lanes']);
 });
+
+const plainRedirects = { hops: 0, hosts: [], targetedFields: ['cdn-cache-control'] };
 
 const plainUpstream: UpstreamConfig = {
   origins: [{ url: new URL('http://origin.example.com:8000'), weight: 1 }],
@@ -123,6 +126,7 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
           overrideOrigin: false,
           ...plainCache,
         },
+        redirects: plainRedirects,
       },
     ],
     listen: [{ kind: 'tcp', host: '127.0.0.1', port: 8080 }],
@@ -175,6 +179,8 @@ upstreams: { a: { origins: "http://[::1]:9000" } }
 routes:
   - upstream: a
     match: { method: GET }
+    follow_redirects: 3
+    redirect_hosts: ["*.Blobs.example", other.example]
     cache:
       pass: true
       override_origin: true
@@ -247,6 +253,11 @@ log_level: debug
         targetedFields: ['Surrogate-Control'],
         consumedFields: ['surrogate-control'],
         exposeKey: true,
+      },
+      redirects: {
+        hops: 3,
+        hosts: ['*.blobs.example', 'other.example'],
+        targetedFields: ['surrogate-control'],
       },
     },
   ]);

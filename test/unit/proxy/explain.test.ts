@@ -5,8 +5,11 @@ import { loadConfig } from '../../../ts/config/load.js';
 import type { ConfigInput } from '../../../ts/config/schema.js';
 import { explainUrl } from '../../../ts/proxy/explain.js';
 
-const linesOf = (cache: NonNullable<ConfigInput['routes']>[number]['cache'], url: string) => {
-  const input = { upstream_address: 'a.example:1', enable_l2_cache: false, routes: [{ cache }] };
+type RouteInput = NonNullable<ConfigInput['routes']>[number];
+
+const linesOf = (cache: RouteInput['cache'], url: string, route: RouteInput = {}) => {
+  const routes = [{ ...route, cache }];
+  const input = { upstream_address: 'a.example:1', enable_l2_cache: false, routes };
   return explainUrl(loadConfig({ input }).config, 'GET', url);
 };
 
@@ -15,6 +18,7 @@ test('explain: the defaults', (t) => {
     'route:    1 of 2',
     'upstream: upstream_address (http://a.example:1)',
     'key:      http://site.test/a?b',
+    'redirect: goes to the client',
     'cache:    on',
     'variant:  Vary',
     "ttl:      the origin's, by CDN-Cache-Control, Cache-Control, Expires, " +
@@ -40,9 +44,11 @@ test('explain: every choice of a route is told', (t) => {
       targeted_fields: [],
     },
     'http://site.test/a?utm_x=1',
+    { follow_redirects: 2, redirect_hosts: ['*.b.example'] },
   );
   t.deepEqual(lines.slice(2), [
     'key:      http://site.test/a',
+    'redirect: followed, 2 at most, to *.b.example',
     'cache:    on',
     'variant:  Vary, x-tenant',
     "ttl:      404: 10s, 200: 3600s, overriding the origin; else the origin's, by Cache-Control, " +

@@ -151,6 +151,8 @@ void Appender::append(const Ref<MemoryRecord>& record) {
   const ByteOffset address = ring_.geometry().segment_offset(segment_) + start;
   make_readable();
   staging_.settle(record, [&] {
+    record->disk_sequence.store(sequence_, std::memory_order_relaxed);
+    record->disk_address.store(address, std::memory_order_release);
     index_.insert(header.hash.low, address, record_length(header), header.kind, address);
     footer_.entries.push_back(FooterEntry{
         header.hash.low, header.birth, static_cast<uint32_t>(start / kRecordGrain),

@@ -25,6 +25,10 @@ class MemoryRecord : public RefCounted<MemoryRecord> {
   uint32_t volume = 0;         // of the store: where its object belongs
   // No purge with a bound up to here concerns it; its birth says so too. Raised by judge() (judge.h).
   mutable std::atomic<Sequence> judged{0};
+  // Where the disk has this very version, as far as this object was told: read from there, or written. 0: it
+  // was not. The place counts while its segment has that sequence.
+  mutable std::atomic<ByteOffset> disk_address{0};
+  mutable std::atomic<Sequence> disk_sequence{0};
   std::string key;             // empty for chunks
   PageSpan head;               // the stored HTTP head; empty for chunks
   std::vector<PageSpan> body;  // in order; together header.body_length bytes

@@ -402,7 +402,11 @@ void ReadOperation::finish(Status status, Ref<MemoryRecord> record) {
   const Done done = done_;
   void* context = done_context_;
   const IndexHit hit = hit_;
-  if (record) record->volume = context_.volume;
+  if (record) {
+    record->volume = context_.volume;
+    record->disk_sequence.store(segment_sequence_, std::memory_order_relaxed);
+    record->disk_address.store(address_, std::memory_order_release);
+  }
   context_.counters->reads_under_way.fetch_sub(1, std::memory_order_relaxed);
   delete this;
   done(context, status, std::move(record), hit);

@@ -269,4 +269,33 @@ TEST_CASE("store: page memory is returned when all is closed") {
   CHECK(store->pool().used() <= in_tier);
 }
 
+TEST_CASE("store: a 304 for a version that was replaced does nothing, also where both are on disk alone") {
+  TestStore store(formatted_disk());
+  put(*store.store, "k", body_for("k", 1, 3000));
+  store.flush();
+  const Lookup older = find(*store.store, "k");
+  REQUIRE(older.found == Found::hit);
+  HeadOptions head;
+  head.etag = "\"v2\"";
+  CHECK(store->refresh(older.record, make_head(head), older.record->header.birth).ok());
+  store.flush();
+  // The refreshed one is the same version at another place.
+  const Lookup refreshed = find(*store.store, "k");
+  REQUIRE(refreshed.found == Found::hit);
+  CHECK(store->refresh(refreshed.record, make_head(head), refreshed.record->header.birth).ok());
+  store.flush();
+  const Lookup last = find(*store.store, "k");
+  put(*store.store, "k", body_for("k", 2, 5000));
+  store.flush();
+  CHECK(store->tier().records() == 0);
+  for (const Lookup* late : {&older, &refreshed, &last}) {
+    const Status status =
+        store->refresh(late->record, make_head(head), late->record->header.birth);
+    CHECK(status.code() == Code::not_found);
+  }
+  const Lookup newer = find(*store.store, "k");
+  REQUIRE(newer.found == Found::hit);
+  CHECK(joined(newer.record->body) == body_for("k", 2, 5000));
+}
+
 }  // namespace millrace::test

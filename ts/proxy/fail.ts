@@ -1,7 +1,13 @@
 // Step fail: the one place where an error becomes an answer: the stale response where it may stand in, else
 // a status with a sentence for the person who reads it. docs/reference/errors.md has the table.
 
-import { type ErrorCode, InternalError, MillraceError, UpstreamError } from '../errors.js';
+import {
+  type ErrorCode,
+  InternalError,
+  MillraceError,
+  StoreError,
+  UpstreamError,
+} from '../errors.js';
 import { cacheStatus, xCache } from '../http/cache-status.js';
 import type { Exchange, StepName } from './exchange.js';
 import { spoil } from './listener.js';
@@ -35,6 +41,13 @@ const statusesThatClose: ReadonlySet<number> = new Set([400, 431, 501]);
 const internal: ErrorAnswer = {
   status: 500,
   reason: 'Internal Server Error',
+  proxyError: 'proxy_internal_error',
+};
+
+/** Only PURGE has to tell: everything else goes on without the store. */
+const storeFailed: ErrorAnswer = {
+  status: 503,
+  reason: 'Service Unavailable',
   proxyError: 'proxy_internal_error',
 };
 
@@ -109,14 +122,20 @@ export function fail(exchange: Exchange): StepName {
   return 'finish';
 }
 
+/** A person's sentence; a bug's details and the names of devices stay in the log. */
+function sentenceFor(answer: ErrorAnswer, error: Error): string {
+  if (answer === internal) return 'millrace failed to answer this request';
+  if (answer === storeFailed) return 'the purge holds until millrace ends, and is not durable';
+  return error.message;
+}
+
 function answerWithError(exchange: Exchange, error: Error): void {
   const code = codeOf(error);
-  const known = answers[code] ?? internal;
+  const known = answers[code] ?? (error instanceof StoreError ? storeFailed : internal);
   // What may not be used without its origin is a gateway's timeout, however the origin failed.
   const isBound = error instanceof UpstreamError && isBoundToOrigin(exchange);
   const answer = isBound ? { ...known, status: 504, reason: 'Gateway Timeout' } : known;
-  // A person's sentence; a bug's details stay in the log.
-  const text = known === internal ? 'millrace failed to answer this request' : error.message;
+  const text = sentenceFor(known, error);
   const body = Buffer.from(`${answer.status} ${answer.reason}\n${text}\nERR_MILLRACE_${code}\n`);
   const { response, handling } = exchange;
   const fields = [

@@ -52,6 +52,10 @@ struct DeviceFacts {
   uint64_t identity_minor = 0;   // 0 for a block device, else st_ino
 };
 
+// What a completion may check or decompress on a thread that others wait for; more takes longer than handing
+// it to another one.
+inline constexpr ByteCount kLongestInlineWork = 128 * kKiB;
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -59,6 +63,12 @@ class Device {
   // again: the bounded queue is full; the request was not taken. closed: after close(). Otherwise the
   // request's done() will be called exactly once, also on error.
   virtual Status submit(IoRequest* request) = 0;
+  // For a completion that has found more than kLongestInlineWork to do: calls request->done() once more, on a
+  // thread for that. False: there is none, or it is behind; do it here.
+  virtual bool hand_over(IoRequest* request) {
+    static_cast<void>(request);
+    return false;
+  }
   // Waits for every submitted request, then releases the device. Idempotent.
   virtual void close() = 0;
 

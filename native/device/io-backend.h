@@ -13,6 +13,11 @@ class IoBackend {
   virtual ~IoBackend() = default;
   // again: too many requests are waiting. closed: after close(). Else done() follows, exactly once.
   virtual Status submit(IoRequest* request) = 0;
+  // As Device::hand_over.
+  virtual bool hand_over(IoRequest* request) {
+    static_cast<void>(request);
+    return false;
+  }
   // Finishes what was submitted and joins the threads. Idempotent.
   virtual void close() = 0;
 };

@@ -32,9 +32,6 @@ constexpr uint32_t kEntries = 128;
 constexpr uint32_t kTransfers = kEntries - 1;  // one entry is the wake-up's
 constexpr uint64_t kWake = ~uint64_t{0};
 
-// The checksum of what a longer read brought takes longer than handing it to another thread, and would keep
-// the ring from everything else.
-constexpr ByteCount kLongestInline = 128 * kKiB;
 constexpr uint32_t kHelpers = 2;
 // Beyond it the ring's thread helps: what is read can then not run away from what is checked.
 constexpr uint32_t kHelperBacklog = 16;
@@ -75,6 +72,8 @@ class IoUring final : public IoBackend {
     if (wakes) wake();
     return status;
   }
+
+  bool hand_over(IoRequest* request) override { return finished_.push(request).ok(); }
 
   void close() override {
     // After the queue is closed no wake-up is armed again, so this one ends the last that is.
@@ -192,7 +191,7 @@ class IoUring final : public IoBackend {
     free_.push_back(number);
     tell_sanitizer(*request);
     const bool heavy =
-        request->operation == IoOperation::read && request->length() > kLongestInline;
+        request->operation == IoOperation::read && request->length() > kLongestInlineWork;
     if (heavy && finished_.push(request).ok()) return;
     request->done(request);
   }

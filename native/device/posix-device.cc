@@ -112,6 +112,7 @@ class PosixDevice final : public Device {
 
   const DeviceFacts& facts() const override { return facts_; }
 
+  bool hand_over(IoRequest* request) override { return backend_->hand_over(request); }
   Status submit(IoRequest* request) override {
     MR_ASSERT(is_aligned(request->offset, facts_.logical_block));
     MR_ASSERT(is_aligned(request->length(), facts_.logical_block));

@@ -1,6 +1,9 @@
 // Reads of compressed records: which part of a chunk the wanted blocks are, and the way from what was read to
 // raw pages. See reader.h.
 #include "engine/reader.h"
+
+#include <algorithm>
+
 #include "engine/stored-body.h"
 
 namespace millrace {
@@ -38,6 +41,35 @@ bool ReadOperation::needs_second_read(Status* status) {
   requests_[1] = IoRequest{};
   *status = prepare_run(from, to, &requests_[0]);
   return true;
+}
+
+// A short read may decompress to much: then another thread does that. What was read raw is as long as it was
+// read, and the device has chosen the thread by that.
+bool ReadOperation::goes_elsewhere() {
+  if (is_handed_over_) return false;
+  const bool is_chunk = target_.key.empty();
+  const auto at = static_cast<uint32_t>(is_chunk ? address_ % kBlockAlignment
+                                                 : address_ - read_offset_);
+  const Bytes first = is_chunk ? Bytes(header_page_.data(), kBlockAlignment)
+                               : Bytes(pages_.front().data(), pages_.front().length);
+  const Result<RecordView> decoded = decode_record(first.subspan(at));
+  // What is wrong with it is found by who verifies it.
+  if (!decoded.ok() || !is_compressed(decoded.value().header)) return false;
+  const RecordHeader& header = decoded.value().header;
+  const ByteCount wanted =
+      is_chunk ? std::min<ByteCount>(ByteCount{target_.block_count} * kPageSize, header.body_length)
+               : header.body_length;
+  ByteCount read = 0;
+  for (const IoRequest& request : requests_) read = std::max(read, request.length());
+  if (wanted <= kLongestInlineWork || read > kLongestInlineWork) return false;
+  is_handed_over_ = true;
+  requests_[0].done = &ReadOperation::went_elsewhere;
+  requests_[0].context = this;
+  return context_.device->hand_over(&requests_[0]);
+}
+
+void ReadOperation::went_elsewhere(IoRequest* request) {
+  static_cast<ReadOperation*>(request->context)->verify();
 }
 
 Status ReadOperation::decode_whole(const RecordView& view, ByteCount skip, Ref<MemoryRecord>* out) {

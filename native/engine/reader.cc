@@ -58,6 +58,7 @@ Status ReadOperation::prepare(const IndexHit& hit) {
   header_page_.reset();
   from_device_ = true;
   is_second_read_ = false;
+  is_handed_over_ = false;
   requests_[0] = IoRequest{};
   requests_[1] = IoRequest{};
   return target_.key.empty() ? prepare_blocks(Index::address_of(hit.word))
@@ -224,6 +225,7 @@ void ReadOperation::verify() {
       return;
     }
   } else {
+    if (goes_elsewhere()) return;
     status = target_.key.empty() ? verify_blocks(&record) : verify_whole(&record);
   }
   if (status.ok()) {

@@ -70,6 +70,8 @@ class ReadOperation {
   void submit();
   static void request_done(IoRequest* request);
   void verify();
+  bool goes_elsewhere();
+  static void went_elsewhere(IoRequest* request);
   Status verify_whole(Ref<MemoryRecord>* out);
   Status verify_blocks(Ref<MemoryRecord>* out);
   Status decode_whole(const RecordView& view, ByteCount skip, Ref<MemoryRecord>* out);
@@ -90,6 +92,7 @@ class ReadOperation {
   ByteOffset read_offset_ = 0;   // device offset of the first byte of pages_
   PageRef header_page_;          // chunks: the 4 KiB that end with the header
   bool is_second_read_ = false;  // chunks: the header is known, the wanted blocks lay elsewhere
+  bool is_handed_over_ = false;  // to a thread that may take its time
   bool from_device_ = true;      // false: a part was copied from the aggregation buffers
   std::vector<PageSpan> pages_;
   IoRequest requests_[2];

@@ -145,12 +145,20 @@ Status PurgeLog::start() {
 Status PurgeLog::write(const PurgeEntry& entry, const Answer& answer) {
   const Status gone(Code::io, "the purge journal could not be written earlier");
   if (failed()) return gone;
+  return enqueue(Waiting{entry, answer});
+}
+
+Status PurgeLog::run_behind(const Answer& answer) {
+  return enqueue(Waiting{PurgeEntry{}, answer, true});
+}
+
+Status PurgeLog::enqueue(Waiting waiting) {
   MutexLock lock(mutex_);
   if (stopping_) return Status(Code::closed, "the store is closed");
   if (queue_.size() >= kMaximumQueued) {
     return Status(Code::again, "too many purges wait for the device");
   }
-  queue_.push_back(Waiting{entry, answer});
+  queue_.push_back(std::move(waiting));
   if (!started_) {
     started_ = true;
     thread_.start(&PurgeLog::run_thread, this);
@@ -187,7 +195,8 @@ void PurgeLog::run() {
     const Status status = failed() ? Status(Code::io, "the purge journal could not be written")
                                    : commit(batch);
     for (const Waiting& waiting : batch) {
-      if (waiting.answer.done != nullptr) waiting.answer.done(waiting.answer.context, status);
+      if (waiting.answer.done == nullptr) continue;
+      waiting.answer.done(waiting.answer.context, waiting.is_call ? Status() : status);
     }
     if (!failed() && purges_.is_crowded() && oldest_birth() > last_oldest_) forget();
   }
@@ -196,9 +205,11 @@ void PurgeLog::run() {
 Status PurgeLog::commit(const std::vector<Waiting>& batch) {
   std::vector<PurgeEntry> entries;
   for (const Waiting& waiting : batch) {
+    if (waiting.is_call) continue;
     entries.push_back(waiting.entry);
     sequence_ = std::max(sequence_, waiting.entry.bound);
   }
+  if (entries.empty()) return Status();
   const uint32_t first = next_block_.load(std::memory_order_relaxed);
   Status status(Code::no_space, "the half is used up");
   uint32_t count = 0;

@@ -46,6 +46,9 @@ class PurgeLog {
   // Makes `entry`, which the tables hold already, durable. Returns what is known at once; ok: `answer`
   // will be called exactly once.
   Status write(const PurgeEntry& entry, const Answer& answer);
+  // Calls answer.done on the journal's thread, where it may block, after what was queued before. Not ok: it
+  // is not called.
+  Status run_behind(const Answer& answer);
   // Writes what is queued and joins the thread. Idempotent.
   void stop();
 
@@ -68,10 +71,12 @@ class PurgeLog {
   struct Waiting {
     PurgeEntry entry;
     Answer answer;
+    bool is_call = false;  // nothing to write
   };
 
   static void* run_thread(void* self);
   void run();
+  Status enqueue(Waiting waiting);
   Half read_half(uint32_t half);
   void take_in(const Half& half, Recovered* recovered);
   Status commit(const std::vector<Waiting>& batch);

@@ -147,6 +147,7 @@ Status Store::start_volumes(const StoreOptions& options) {
   Status status = fill_random(name);
   if (!status.ok()) return status;
   start.group.id = load_le<uint64_t>(name, 0);
+  group_ = start.group;
   birth_.store(start.birth);
   incarnation_.store(start.incarnation);
   start.warmed = &Store::volume_warmed;

@@ -37,7 +37,7 @@ void written(void* context, Status status) {
   PurgeUnderWay* purge = part->purge;
   if (!status.ok()) {
     // A full queue or a store that closes says nothing about the device.
-    if (status.code() == Code::io) purge->store->volume(part->volume).turn_off();
+    if (status.code() == Code::io) purge->store->give_up(part->volume);
     MutexLock lock(purge->mutex);
     if (purge->status.ok()) {
       purge->status = status;
@@ -52,6 +52,34 @@ PurgeEntry entry_of(const PurgeRequest& request) {
   PurgeEntry entry{request.kind, request.soft, request.unsafe_method, 0, request.tag, std::string()};
   if (request.kind == PurgeKind::prefix) entry.prefix = request.text;
   return entry;
+}
+
+// What remains writes down that it goes on without one.
+struct GroupRaise {
+  Ref<Store> store;
+  uint32_t given_up;
+  VolumeGroup group;
+  std::atomic<uint32_t> left;
+  std::atomic<bool> failed;
+};
+
+struct VolumeRaise {
+  GroupRaise* raise;
+  uint32_t volume;
+};
+
+void finish_raise(GroupRaise* raise) {
+  if (raise->left.fetch_sub(1) > 1) return;
+  if (!raise->failed.load()) raise->store->volume(raise->given_up).abandon();
+  delete raise;
+}
+
+void raise_one(void* context, Status) {
+  const std::unique_ptr<VolumeRaise> part(static_cast<VolumeRaise*>(context));
+  if (!part->raise->store->volume(part->volume).join_group(part->raise->group).ok()) {
+    part->raise->failed.store(true);
+  }
+  finish_raise(part->raise);
 }
 
 }  // namespace
@@ -89,7 +117,7 @@ Sequence Store::purge(const PurgeRequest& request, PurgeDone done, void* context
         if (!volumes_.empty()) Counters::add(counters_.purges_not_durable);
         continue;
       }
-      if (volumes_.empty()) continue;
+      if (volumes_.empty() || volumes_[volume]->is_abandoned()) continue;
       to_write.push_back(volume);
       entries.push_back(entry);
     }
@@ -110,6 +138,35 @@ Sequence Store::purge(const PurgeRequest& request, PurgeDone done, void* context
   const Sequence bound = entry.bound;
   finish_one(purge);
   return bound;
+}
+
+// A volume that is off hears of no purge from now on. Where others remain they take a new group, so that it
+// starts empty when it is back, and purges are durable without it.
+void Store::give_up(uint32_t number) {
+  if (!volumes_[number]->turn_off()) return;
+  GroupRaise* raise = nullptr;
+  {
+    MutexLock lock(group_mutex_);
+    group_.generation++;
+    raise = new GroupRaise{Ref<Store>::share(this), number, group_, {1}, {false}};
+  }
+  bool is_last = true;
+  for (uint32_t volume = 0; volume < volume_count(); volume++) {
+    if (volumes_[volume]->is_off()) continue;
+    is_last = false;
+    raise->left.fetch_add(1);
+    auto part = std::make_unique<VolumeRaise>(VolumeRaise{raise, volume});
+    const Status status =
+        volumes_[volume]->purge_log().run_behind(PurgeLog::Answer{&raise_one, part.get()});
+    if (status.ok()) {
+      static_cast<void>(part.release());
+      continue;
+    }
+    raise->failed.store(true);
+    finish_raise(raise);
+  }
+  if (is_last) raise->failed.store(true);
+  finish_raise(raise);
 }
 
 void Store::restore_purge(const PurgeRequest& request, Sequence bound) {

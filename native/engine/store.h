@@ -144,6 +144,8 @@ class Store : public RefCounted<Store> {
   using PurgeDone = void (*)(void* context, Status status, uint32_t volume);
   // Returns the bound: what was born below it is purged.
   Sequence purge(const PurgeRequest& request, PurgeDone done, void* context);
+  // Nothing can be written to this volume's journal any more. On a journal's thread.
+  void give_up(uint32_t volume);
   // A purge of an earlier life that an outside tier has kept; before anything is found.
   void restore_purge(const PurgeRequest& request, Sequence bound);
   // What the purge tables say about a record in memory.
@@ -229,6 +231,8 @@ class Store : public RefCounted<Store> {
   std::atomic<uint64_t> incarnation_{1};
   std::atomic<bool> closed_{false};
   Mutex close_mutex_;
+  Mutex group_mutex_;
+  VolumeGroup group_{};
   Mutex warmed_mutex_;
   uint32_t warming_ = 0;  // volumes
   std::vector<Notice> warmed_;

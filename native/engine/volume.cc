@@ -170,9 +170,18 @@ void Volume::close(Sequence birth, uint64_t next_incarnation) {
   device_->close();
 }
 
-void Volume::turn_off() {
-  off_.store(true, std::memory_order_release);
+bool Volume::turn_off() {
+  if (off_.exchange(true, std::memory_order_acq_rel)) return false;
   staging_->refuse_offers();
+  return true;
+}
+
+Status Volume::join_group(const VolumeGroup& group) {
+  if (group.generation <= superblock_.group_generation) return Status();
+  superblock_.superblock_sequence++;
+  superblock_.group_generation = group.generation;
+  superblock_.group_id = group.id;
+  return write_superblock(*device_, superblock_);
 }
 
 uint64_t rendezvous_score(uint64_t hash, uint32_t weight) {

@@ -94,7 +94,13 @@ class Volume {
   PurgeLog& purge_log() { return *purge_log_; }
   // What was purged could not be written down: nothing of this volume is read any more, lest it be served
   // after a restart, and nothing is written.
-  void turn_off();
+  // False where it was off already.
+  bool turn_off();
+  // The rest goes on as this group, durably: whoever does not carry it starts empty. On the journal's thread.
+  Status join_group(const VolumeGroup& group);
+  // The rest of the group is durable without this one, which is off: it need not be told of purges.
+  void abandon() { abandoned_.store(true, std::memory_order_release); }
+  bool is_abandoned() const { return abandoned_.load(std::memory_order_acquire); }
   bool is_off() const { return off_.load(std::memory_order_acquire); }
   Counters& counters() { return counters_; }
   const Counters& counters() const { return counters_; }
@@ -120,6 +126,7 @@ class Volume {
   std::unique_ptr<Warmer> warmer_;
   std::unique_ptr<Scrubber> scrubber_;  // null: none is wanted
   std::atomic<bool> off_{false};
+  std::atomic<bool> abandoned_{false};
   Sequence next_birth_ = 1;
   SegmentId next_segment_ = 0;
   Sequence next_sequence_ = 1;

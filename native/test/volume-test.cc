@@ -223,3 +223,29 @@ TEST_CASE("volumes: copies of one device, foreign ones and too many are refused"
   for (uint8_t i = 1; i <= 6; i++) many.push_back(disk_number(i));
   CHECK(Several(many).status.code() == Code::invalid);
 }
+
+TEST_CASE("volumes: one that was given up starts empty, and purges are durable without it") {
+  std::vector<DiskImage> disks;
+  {
+    Several two({disk_number(1), disk_number(2)});
+    two.put_all(0);
+    wait_until([&] {
+      return two.store->staging(0)->bytes() + two.store->staging(1)->bytes() == 0 &&
+             two.store->total(&Counters::records_flushed) == kObjects;
+    });
+    two.devices[1]->fail_writes(1, 1000000);
+    // Who comes first is told: it holds, and is not durable.
+    CHECK(purge_key(*two.store, key_for(0)).code() == Code::io);
+    CHECK(two.store->volume(1).is_off());
+    wait_until([&] { return two.store->volume(1).is_abandoned(); });
+    CHECK(!two.store->volume(0).is_off());
+    for (uint64_t i = 0; i < kObjects; i++) CHECK(purge_key(*two.store, key_for(i)).ok());
+    for (FaultDevice* device : two.devices) disks.push_back(device->snapshot());
+  }
+  Several again(disks);
+  REQUIRE(again.status.ok());
+  CHECK(again.count_right(0) == 0);
+  for (uint32_t volume = 0; volume < 2; volume++) CHECK(!again.store->volume(volume).is_off());
+  again.put_all(500);
+  CHECK(again.count_right(500) == kObjects);
+}

@@ -187,3 +187,25 @@ test('vary: a newer answer that does not vary any more is not hidden by older va
     }
   });
 });
+
+test('vary: a value that is too long for a key is served, and disturbs nobody', async (t) => {
+  const origin: Script = (request, reply) => {
+    const length = request.field('cookie')?.length ?? 0;
+    const fields = ['Cache-Control', 'max-age=60', 'Vary', 'Cookie', 'ETag', `"${length}"`];
+    return reply.send({ fields, body: `${length} bytes` });
+  };
+  await withProxy(t, { origin }, async (scene) => {
+    const large = ['Cookie', 'c'.repeat(20_000)];
+    t.is((await scene.get('/b', large)).body.toString(), '20000 bytes');
+    await scene.get('/a');
+    await scene.settled();
+    for (const _ of [1, 2]) {
+      const [one, two] = await Promise.all([scene.get('/a', large), scene.get('/a', large)]);
+      t.is(one.status, 200);
+      t.is(one.body.toString(), '20000 bytes');
+      t.is(two.body.toString(), '20000 bytes');
+    }
+    await scene.settled();
+    t.is((await scene.get('/a')).field('x-cache'), 'HIT');
+  });
+});

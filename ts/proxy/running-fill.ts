@@ -75,7 +75,8 @@ export class RunningFill implements FillShare {
     const { varyNames } = this.#outcome.head;
     if (varyNames.length === 0) return true;
     const store = this.#exchange.services.store!;
-    return store.variantKey(this.key, varyNames, fields) === this.#variantKey;
+    const key = store.variantKey(this.key, varyNames, fields);
+    return key !== null && key === this.#variantKey;
   }
 
   /** Asked for at the origin before a purge that concerns it. */
@@ -171,7 +172,7 @@ export class RunningFill implements FillShare {
         etag: head.etag,
       });
     } catch {
-      // A head that is too large to store is served all the same.
+      // A head or key that is too large to store is served all the same.
       return this.#end({ kind: 'private', response, reason: 'head-too-large' });
     }
     services.fills.noteShareable(this.key);

@@ -107,7 +107,9 @@ async function freshenOthers(
 function addChoice(exchange: Exchange, object: StoredObject, head: Head, fill: Fill): void {
   const { services, key, fields, variants } = exchange;
   if (head.varyNames.length === 0 || variants === null) return;
-  const choice = services.store!.variantKey(key, head.varyNames, fields).slice(key.length);
+  const variant = services.store!.variantKey(key, head.varyNames, fields);
+  if (variant === null) return;
+  const choice = variant.slice(key.length);
   services.store!.addChoice(key, variants, choice, object, fill);
 }
 

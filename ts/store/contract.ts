@@ -170,8 +170,11 @@ export interface CacheStore {
    * fails answers like an empty one.
    */
   lookup(key: string, fields: RawFields): Found | Promise<Found>;
-  /** The variant key that these request fields select under these Vary names (lower case, sorted). */
-  variantKey(key: string, varyNames: readonly string[], fields: RawFields): string;
+  /**
+   * The variant key that these request fields select under these Vary names (lower case, sorted). Null where
+   * their values are longer than any key may be: nothing is ever stored for such a request.
+   */
+  variantKey(key: string, varyNames: readonly string[], fields: RawFields): string | null;
   /** As a stored head holds them. */
   tagHashes(tags: readonly string[]): Uint8Array;
   /** `variants` of the URI that a look-up has found: they stay reachable beside the one that is fetched. */

@@ -28,10 +28,12 @@ import { attachMemoryPressure, type MemoryPressure } from './memory-pressure.js'
 import { purgeFailure, purgeText } from './purge-target.js';
 import { type DiskSide, NativeObject } from './stored-object.js';
 import {
+  choiceOf,
   markerHead,
   placesFor,
   type Variant,
   type Variants,
+  variantKeyOf,
   variantsIn,
   withVariant,
 } from './variants.js';
@@ -114,7 +116,7 @@ export class NativeCacheStore implements CacheStore {
     let found: NativeObject | null | Promise<NativeObject | null>;
     try {
       const places = placesFor(object.head, (names) =>
-        this.variantKey(key, names, fields).slice(key.length),
+        choiceOf(this.variantKey(key, names, fields), key),
       );
       found =
         places.length < 2
@@ -277,9 +279,8 @@ export class NativeCacheStore implements CacheStore {
     }
   }
 
-  variantKey(key: string, varyNames: readonly string[], fields: RawFields): string {
-    const names = varyNames.map((name) => `${name}\0`).join('');
-    return this.#completions.addon.variantKey(key, names, fields);
+  variantKey(key: string, varyNames: readonly string[], fields: RawFields): string | null {
+    return variantKeyOf(this.#completions.addon, key, varyNames, fields);
   }
 
   tagHashes(tags: readonly string[]): Uint8Array {
@@ -340,16 +341,16 @@ export class NativeCacheStore implements CacheStore {
       completions: this.#completions,
       primaryKey,
       keyOf: (head: FillHead) => {
-        const { varyNames } = head;
-        return varyNames.length === 0
-          ? primaryKey
-          : this.variantKey(primaryKey, varyNames, head.requestFields);
+        const { varyNames, requestFields } = head;
+        if (varyNames.length === 0) return primaryKey;
+        const key = this.variantKey(primaryKey, varyNames, requestFields);
+        if (key === null) throw new RangeError('the request has no key that could be stored');
+        return key;
       },
       onPublished: (fill, { varyNames, requestFields, etag = '' }) => {
         if (varyNames.length === 0) return;
-        const choice = this.variantKey(primaryKey, varyNames, requestFields).slice(
-          primaryKey.length,
-        );
+        const choice = choiceOf(this.variantKey(primaryKey, varyNames, requestFields), primaryKey);
+        if (choice === null) return;
         this.#vouch(primaryKey, variants, { choice, place: choice, etag }, fill);
       },
       followerGraceMs: this.#followerGraceMs,

@@ -3,6 +3,8 @@
 // fields, so each choice is judged by its own. One line of the marker's field block for each, the latest
 // first. Pure; keys are suffixes, that is, what follows the primary key.
 
+import type { RawFields } from '../http/fields.js';
+import type { Addon } from '../native/contract.js';
 import { type Head, headFlags } from './entry.js';
 
 /** Enough for encodings times languages; a URI that varies by User-Agent must not grow without end. */
@@ -56,15 +58,16 @@ export function variantsIn(marker: Head): readonly Variant[] {
 
 /**
  * Where the variants are stored that a request may choose: several where responses carried different Vary
- * fields. `choose` makes the choice of the request under these names.
+ * fields. `choose` makes the choice of the request under these names, null where it has none.
  */
 export function placesFor(
   marker: Head,
-  choose: (names: readonly string[]) => string,
+  choose: (names: readonly string[]) => string | null,
 ): readonly string[] {
   const places: string[] = [];
   for (const { names, places: known } of listedIn(marker).groups) {
-    const place = known.get(choose(names));
+    const choice = choose(names);
+    const place = choice === null ? undefined : known.get(choice);
     if (place !== undefined && !places.includes(place)) places.push(place);
   }
   return places;
@@ -149,4 +152,24 @@ function groupsOf(list: readonly Variant[]): Group[] {
     if (!group.places.has(choice)) group.places.set(choice, place);
   }
   return [...groups.values()];
+}
+
+/** Null where the values are longer than any key may be. */
+export function variantKeyOf(
+  addon: Pick<Addon, 'variantKey'>,
+  key: string,
+  varyNames: readonly string[],
+  fields: RawFields,
+): string | null {
+  try {
+    return addon.variantKey(key, varyNames.map((name) => `${name}\0`).join(''), fields);
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
+}
+
+/** The part of a variant's key that the request's fields make. */
+export function choiceOf(variantKey: string | null, primaryKey: string): string | null {
+  return variantKey === null ? null : variantKey.slice(primaryKey.length);
 }

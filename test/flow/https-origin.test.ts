@@ -10,6 +10,7 @@ import test, { type ExecutionContext } from 'ava';
 import { systemClock } from '../../ts/clock.js';
 import { loadConfig } from '../../ts/config/load.js';
 import type { ConfigInput } from '../../ts/config/schema.js';
+import { createProxy, type Log } from '../../ts/index.js';
 import { openUpstream } from '../../ts/upstream/upstream.js';
 import { bodyBytes } from '../support/bytes.js';
 import { type Certificates, makeCertificates } from '../support/certificates.js';
@@ -83,6 +84,33 @@ test('https: verify: false takes any certificate', async (t) => {
   await withHttps(t, { tls: () => ({ verify: false }) }, async (scene) => {
     t.is((await scene.get('/a')).body.toString(), 'secret');
   });
+});
+
+test('https: verify: false is warned of at start', async (t) => {
+  const warnings: string[] = [];
+  const log: Log = {
+    debug() {},
+    info() {},
+    warn: (_fields, message) => void warnings.push(message),
+    error() {},
+  };
+  const start = async (verify: boolean) => {
+    const options: ConfigInput = {
+      listen: '127.0.0.1:0',
+      upstreams: { hub: { origins: 'https://127.0.0.1:1', tls: { verify } } },
+      routes: [{ upstream: 'hub' }],
+      enable_cache: false,
+    };
+    const system = await createProxy(options, { log });
+    await system.close(0);
+  };
+  await start(true);
+  t.false(warnings.some((message) => message.includes('verify')));
+  await start(false);
+  t.is(
+    warnings.filter((message) => /^upstreams\.hub\.tls\.verify is false/.test(message)).length,
+    1,
+  );
 });
 
 test('https: server_name is asked for by SNI and expected in the certificate', async (t) => {

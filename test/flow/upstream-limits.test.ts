@@ -91,17 +91,22 @@ test('limits: a full queue is a 503 that says when to come again', async (t) => 
   });
 });
 
-test('limits: a wait for a place ends after timeouts.connect', async (t) => {
-  const origin: Script = (_request, reply) => reply.closed;
-  const config = hub({ max_connections: 1, timeouts: { connect: '100ms', head: '1m' } });
+test('limits: a wait for a place ends after timeouts.connect and timeouts.head', async (t) => {
+  const origin: Script = async (_request, reply) => {
+    await reply.head(200, ['Cache-Control', 'no-store', 'Content-Length', '4']);
+    await reply.raw('ab');
+    await reply.closed;
+  };
+  const timeouts = { connect: '2s', head: '2s', idle: '1m' };
+  const config = hub({ max_connections: 1, timeouts });
   await withProxy(t, { origin, config }, async (scene) => {
-    const first = scene.get('/a').catch(() => null);
-    await until('the first to be asked', () => scene.origin.requests.length === 1);
+    const first = await scene.open('/a');
+    await first.hasBytes(2);
     const second = await scene.get('/b');
     t.is(second.status, 503);
-    t.regex(second.body.toString(), /none came free within 100 ms/);
-    await scene.origin.stop();
-    await first;
+    t.regex(second.body.toString(), /none came free within 4000 ms/);
+    t.is(scene.upstreams().hub!.origins[0]!.waiting, 0);
+    first.leave();
   });
 });
 

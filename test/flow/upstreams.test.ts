@@ -4,7 +4,9 @@
 import test, { type ExecutionContext } from 'ava';
 import type { ConfigInput } from '../../ts/config/schema.js';
 import { type OriginReport, originChannel } from '../../ts/observe/channels.js';
+import { openRaw } from '../support/client.js';
 import { type Scene, withProxy } from '../support/harness.js';
+import { resetSocket } from '../support/reset.js';
 import {
   always,
   type Script,
@@ -337,25 +339,44 @@ test('upstreams: limits of one upstream are its own', async (t) => {
 });
 
 test('upstreams: timeouts.total ends a response that never comes to its end', async (t) => {
-  const drip: Script = async (_request, reply) => {
-    await reply.head(200, [...lifetime, 'Content-Length', '1000000']);
-    const gone = { is: false };
-    void reply.closed.then(() => {
-      gone.is = true;
-    });
-    while (!gone.is) {
-      await reply.raw('x');
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+  const half: Script = async (_request, reply) => {
+    await reply.head(200, [...lifetime, 'Content-Length', '10']);
+    await reply.raw('half ');
+    await reply.closed;
   };
-  // Never silent for as long as timeouts.idle.
-  const input = () => ({ timeouts: { idle: '10s', total: '300ms' } });
-  await withOrigins(t, [drip], input, async ({ scene }) => {
+  // timeouts.idle would break it much later.
+  const input = () => ({ timeouts: { idle: '10m', total: '3s' } });
+  await withOrigins(t, [half], input, async ({ scene }) => {
     const got = await scene.get('/a');
     t.is(got.status, 200);
     t.false(got.isComplete);
-    t.true(got.body.length > 0);
+    t.is(got.body.toString(), 'half ');
     await scene.settled();
     t.is(scene.counters().originErrors, 1);
   });
+});
+
+test('upstreams: clients who break their requests off put no origin out', async (t) => {
+  const reading: Script = async (request, reply) => {
+    await request.body;
+    await reply.send({ body: 'taken' });
+  };
+  await withOrigins(
+    t,
+    [reading],
+    () => ({}),
+    async ({ scene, origins, changes }) => {
+      for (let at = 0; at < 4; at += 1) {
+        const client = await openRaw(scene.address);
+        client.write(`POST /${at} HTTP/1.1\r\nHost: site.test\r\nContent-Length: 10\r\n\r\nhalf`);
+        await until('the request to arrive', () => origins[0]!.requests.length > at);
+        resetSocket(client.socket);
+        await until('its end', () => scene.upstreams().hub!.origins[0]!.active === 0);
+      }
+      await scene.settled();
+      t.like(scene.upstreams().hub!.origins[0], { state: 'in', failures: 0 });
+      t.deepEqual(changes, []);
+      t.is((await scene.send('/a', { method: 'POST', body: 'whole' })).status, 200);
+    },
+  );
 });

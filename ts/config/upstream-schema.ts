@@ -54,7 +54,7 @@ export const upstreamSchema = z.strictObject({
     })
     .prefault({}),
   max_connections: wholeNumber(1, 65_535).prefault(256),
-  max_waiting: wholeNumber(0, 1_000_000).prefault(1024),
+  max_waiting: wholeNumber(0, 1_000_000).prefault(10_000),
   max_connection_age: duration(1, day).prefault('5m'),
   circuit_breaker: flag().prefault(false),
   max_retries: wholeNumber(0, 100).optional(),

@@ -38,7 +38,7 @@ export const headBytesMax = 32 * 1024;
 /** One origin and the connections to it. */
 export class Origin {
   readonly url: URL;
-  /** Longest time from the wish to the head, waiting for a free connection included. */
+  /** Longest time from a place at the origin to the head, and longest wait for a place. */
   readonly answerTimeoutMs: number;
   readonly #options: PoolOptions;
   /** Those that still end what they have begun, and the one in use. */

@@ -3,6 +3,7 @@
 // there were one origin.
 
 import type { LookupFunction } from 'node:net';
+import { errors } from 'undici';
 import type { Clock } from '../clock.js';
 import type { UpstreamConfig } from '../config/schema.js';
 import { UpstreamError } from '../errors.js';
@@ -238,7 +239,7 @@ export class Upstream {
       );
       return following === null ? { response } : { response: null, ...(following as Following) };
     } catch (error) {
-      if (error instanceof UpstreamError) {
+      if (isOriginsFault(error, request)) {
         server.failures += 1;
         health.failed(error.message, isTrial);
       }
@@ -252,14 +253,15 @@ export class Upstream {
 
   /** Takes a connection of this origin. Rejects where there is none to be had. */
   async #enter(server: Server): Promise<void> {
-    const { maxConnections, timeouts } = this.#config;
-    const entry = await server.gate.enter(timeouts.connectMs);
+    const { maxConnections } = this.#config;
+    const { answerTimeoutMs } = server.origin;
+    const entry = await server.gate.enter(answerTimeoutMs);
     if (entry === 'entered') return;
     server.turnedAway += 1;
     const why =
       entry === 'queue-full'
         ? 'and as many requests wait for one as may'
-        : `and none came free within ${timeouts.connectMs} ms`;
+        : `and none came free within ${answerTimeoutMs} ms`;
     throw new UpstreamError(
       'UPSTREAM_BUSY',
       `all ${maxConnections} connections to ${server.origin.url.origin} are in use, ${why}`,
@@ -362,6 +364,15 @@ export class Upstream {
 interface Following {
   readonly again: Again;
   readonly next: Server;
+}
+
+/** Clients must not be able to have an origin put out by requests that they break off or make impossible. */
+function isOriginsFault(error: unknown, { body }: UpstreamRequest): error is UpstreamError {
+  if (!(error instanceof UpstreamError)) return false;
+  const { cause } = error;
+  if (cause instanceof errors.InvalidArgumentError) return false;
+  if (cause instanceof errors.RequestContentLengthMismatchError) return false;
+  return body === null || !body.destroyed || body.readableEnded;
 }
 
 /** undici uses a connection again one turn after its response: whoever comes sooner has another one made. */

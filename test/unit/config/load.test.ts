@@ -100,7 +100,7 @@ const plainUpstream: UpstreamConfig = {
   },
   timeouts: { connectMs: 5000, headMs: 30_000, idleMs: 30_000, totalMs: 86_400_000 },
   maxConnections: 256,
-  maxWaiting: 1024,
+  maxWaiting: 10_000,
   maxConnectionAgeMs: 300_000,
   circuitBreaker: false,
   maxRetries: 1,

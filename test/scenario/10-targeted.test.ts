@@ -1,7 +1,7 @@
 // Section 10 of the clauses: CDN-Cache-Control, and what Cache-Status tells.
 
 import { gate } from '../support/until.js';
-import { answer, hangUp, notModified, scenario } from './language/scenario.js';
+import { answer, hangUp, notModified, scenario, withCache } from './language/scenario.js';
 
 const cdn = (value: string) => `CDN-Cache-Control: ${value}`;
 
@@ -28,6 +28,23 @@ scenario('10.1b its lifetime is the one that counts', async ({ origin, client, c
 scenario('10.1c an empty targeted field counts as absent', async (s) => {
   await s.isReused([cdn(''), 'Cache-Control: max-age=60']);
   await s.isNotReused([cdn(''), 'Cache-Control: no-store']);
+});
+
+const listed = withCache({ targeted_fields: ['Our-Cache-Control', 'CDN-Cache-Control'] });
+
+scenario('10.1d of a list of targeted fields the first one counts', listed, async (s) => {
+  const own = (value: string) => `Our-Cache-Control: ${value}`;
+  await s.isReused([own('max-age=60'), cdn('no-store'), 'Cache-Control: no-store']);
+  await s.isNotReused([own('no-store'), cdn('max-age=60'), 'Cache-Control: max-age=60']);
+  await s.isReused([own('max age'), cdn('max-age=60'), 'Cache-Control: no-store']);
+  await s.isReused([own(''), cdn('max-age=60'), 'Cache-Control: no-store']);
+});
+
+const plain = withCache({ targeted_fields: [] });
+
+scenario('10.1e without a list only Cache-Control counts', plain, async (s) => {
+  await s.isNotReused([cdn('max-age=60'), 'Cache-Control: no-store']);
+  await s.isReused([cdn('no-store'), 'Cache-Control: max-age=60']);
 });
 
 scenario('10.2a a field that cannot be parsed is ignored wholly', async (s) => {
@@ -73,7 +90,7 @@ scenario('10.3b directives mean the same as in Cache-Control', async (s) => {
   await s.client.get('/a').gives({ status: 504 });
 });
 
-scenario('10.4 the targeted field goes on to others, nothing is rewritten', async (s) => {
+scenario('10.4a the targeted field goes on to others, nothing is rewritten', async (s) => {
   const fields = { 'CDN-Cache-Control': 'max-age=60', 'Cache-Control': 'max-age=5', Age: '3' };
   s.origin.plays(answer([cdn('max-age=60'), 'Cache-Control: max-age=5', 'Age: 3'], 'one'));
   await s.client.get('/a').gives({ fields });
@@ -81,6 +98,15 @@ scenario('10.4 the targeted field goes on to others, nothing is rewritten', asyn
 });
 
 const ours = (value: string | RegExp) => ({ fields: { 'Cache-Status': value } });
+
+const consuming = withCache({ consume_targeted: true });
+
+scenario('10.4b a route may consume it', consuming, async ({ origin, client }) => {
+  origin.plays(answer([cdn('max-age=60'), 'Cache-Control: max-age=5'], 'one'));
+  const fields = { 'CDN-Cache-Control': null, 'Cache-Control': 'max-age=5' };
+  await client.get('/a').gives({ fields });
+  await client.get('/a').gives({ fields, cache: 'HIT' });
+});
 
 scenario('10.5a Cache-Status tells hit and the lifetime that is left', async (s) => {
   s.origin.plays(answer(['Cache-Control: max-age=60', 'ETag: "a"'], 'one'));
@@ -135,6 +161,14 @@ scenario('10.5e Cache-Status of a shared fetch says collapsed', async (s) => {
   );
   const wanted = ['millrace; fwd=uri-miss; stored', 'millrace; fwd=uri-miss; stored; collapsed'];
   if (values.sort().join('|') !== wanted.join('|')) throw new Error(`Cache-Status: ${values}`);
+});
+
+const naming = withCache({ expose_key: true });
+
+scenario('10.5f Cache-Status may tell the key', naming, async ({ origin, client }) => {
+  origin.plays(answer('Cache-Control: max-age=60', 'one'));
+  await client.get('/a?b').gives(ours(/; key="[^"]*site\.test[^"]*\/a\?b"/));
+  await client.get('/a?b').gives(ours(/^millrace; hit; .*; key="[^"]*site\.test[^"]*\/a\?b"/));
 });
 
 const surrogate = () => ({

@@ -1,6 +1,6 @@
 // Section 2 of the clauses: what makes two requests one object, and which variant answers.
 
-import { answer, notModified, scenario } from './language/scenario.js';
+import { answer, notModified, scenario, withCache } from './language/scenario.js';
 
 const fresh = 'Cache-Control: max-age=60';
 
@@ -44,6 +44,51 @@ scenario('2.1d what a client says about the scheme is not believed', async ({ or
   await client.get('/a', 'X-Forwarded-Proto: https').gives({ body: 'one' });
   await client.get('/a').gives({ body: 'one', cache: 'HIT' });
   await origin.got(1, { fields: { 'X-Forwarded-Proto': 'http' } });
+});
+
+const byQuery = (query: 'drop' | { only: string[] } | { without: string[] }) =>
+  withCache({ key: { query } });
+
+scenario('2.1e a route may leave the query out of the key', byQuery('drop'), async (s) => {
+  s.origin.plays(answer(fresh, 'one'));
+  await s.client.get('/a?x=1').gives({ body: 'one' });
+  await s.client.get('/a?x=2').gives({ body: 'one', cache: 'HIT' });
+  await s.client.get('/a').gives({ body: 'one', cache: 'HIT' });
+});
+
+const tracked = byQuery({ without: ['utm_*'] });
+
+scenario('2.1f a route may leave parameters out of the key', tracked, async (s) => {
+  s.origin.plays(answer(fresh, 'one'), answer(fresh, 'two'));
+  await s.client.get('/a?x=1&utm_source=a').gives({ body: 'one' });
+  await s.client.get('/a?utm_medium=b&x=1').gives({ body: 'one', cache: 'HIT' });
+  await s.client.get('/a?x=2&utm_source=a').gives({ body: 'two' });
+});
+
+const sorted = withCache({ key: { sort_query: true } });
+
+scenario('2.1g a route may sort the parameters of the key', sorted, async (s) => {
+  s.origin.plays(answer(fresh, 'one'));
+  await s.client.get('/a?x=1&y=2').gives({ body: 'one' });
+  await s.client.get('/a?y=2&x=1').gives({ body: 'one', cache: 'HIT' });
+});
+
+const tenants = withCache({ key: { fields: ['X-Tenant'] } });
+
+scenario('2.1h a route may add fields to the key', tenants, async ({ origin, client }) => {
+  origin.plays(answer(fresh, 'one'), answer(fresh, 'two'), answer(fresh, 'three'));
+  await client.get('/a', 'X-Tenant: 1').gives({ body: 'one' });
+  await client.get('/a', 'X-Tenant: 2').gives({ body: 'two' });
+  await client.get('/a').gives({ body: 'three' });
+  await client.get('/a', 'X-Tenant: 1').gives({ body: 'one', cache: 'HIT' });
+});
+
+const mirrors = withCache({ key: { host: 'mirror.test' } });
+
+scenario('2.1i a route may give mirrors one host in the key', mirrors, async (s) => {
+  s.origin.plays(answer(fresh, 'one'));
+  await s.client.get('/a', 'Host: a.mirror.test').gives({ body: 'one' });
+  await s.client.get('/a', 'Host: b.mirror.test').gives({ body: 'one', cache: 'HIT' });
 });
 
 scenario('2.2a a response with Vary answers only the same value', async ({ origin, client }) => {
@@ -129,6 +174,16 @@ scenario('2.5a several variants of one URL are kept', async ({ origin, client })
   for (let at = 0; at < 8; at += 1) {
     await client.get('/a', `X-A: ${at}`).gives({ body: `variant ${at}`, cache: 'HIT' });
   }
+});
+
+scenario('2.5c variants in number are bounded, and the oldest goes', async (s) => {
+  s.origin.always(answer([fresh, 'Vary: X-A'], 'one'));
+  for (let at = 0; at < 40; at += 1) {
+    await s.client.get('/a', `X-A: ${at}`).gives({ body: 'one' });
+    s.clock.advance(0.1);
+  }
+  await s.client.get('/a', 'X-A: 39').gives({ cache: 'HIT' });
+  await s.client.get('/a', 'X-A: 0').gives({ cache: 'MISS' });
 });
 
 scenario('2.5b fields that Vary does not name do not matter', async ({ origin, client }) => {

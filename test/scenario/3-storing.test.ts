@@ -1,7 +1,7 @@
 // Section 3 of the clauses: whether a response may be stored. What is stored answers the next request
 // without the origin; what is not costs a second play.
 
-import { answer, bytes, head, notModified, scenario } from './language/scenario.js';
+import { answer, bytes, head, notModified, scenario, withCache } from './language/scenario.js';
 
 const fresh = 'Cache-Control: max-age=60';
 const unknownStatuses = [299, 402, 418, 451, 499, 599];
@@ -117,6 +117,22 @@ scenario('3.7d Authorization: the answer is not given to anybody else', async (s
   await s.client.get('/a').gives({ body: 'public', cache: 'MISS' });
 });
 
+const refusing = withCache({ authorization: 'refuse' });
+
+scenario('3.7e Authorization: a route may refuse all such answers', refusing, async (s) => {
+  const authorized = ['Authorization: Basic dTpw'];
+  await s.isNotReused('Cache-Control: max-age=60, public', authorized);
+  await s.isReused('Cache-Control: max-age=60, public');
+});
+
+const sharing = withCache({ authorization: 'share' });
+
+scenario('3.7f Authorization: a route may share them', sharing, async ({ origin, client }) => {
+  origin.plays(answer(fresh, 'one'));
+  await client.get('/a', 'Authorization: Basic dTpw').gives({ body: 'one' });
+  await client.get('/a').gives({ body: 'one', cache: 'HIT' });
+});
+
 scenario('3.8a each of the permissions suffices', async (s) => {
   const modified = `Last-Modified: ${s.clock.date(-864_000)}`;
   await s.isReused('Cache-Control: max-age=60');
@@ -172,6 +188,25 @@ scenario('3.9b Set-Cookie is not stored on heuristic freshness', async (s) => {
 scenario('3.9c cookies of a request inhibit nothing', async (s) => {
   await s.isReused(fresh, ['Cookie: a=1']);
 });
+
+scenario(
+  '3.9d Set-Cookie: a route may refuse such responses',
+  withCache({ set_cookie: 'refuse' }),
+  async (s) => {
+    await s.isNotReused([fresh, 'Set-Cookie: a=1']);
+    await s.isReused(fresh);
+  },
+);
+
+scenario(
+  '3.9e Set-Cookie: a route may strip the field',
+  withCache({ set_cookie: 'strip' }),
+  async ({ origin, client }) => {
+    origin.plays(answer([fresh, 'Set-Cookie: a=1'], 'one'));
+    await client.get('/a').gives({ body: 'one', fields: { 'Set-Cookie': null } });
+    await client.get('/a').gives({ cache: 'HIT', fields: { 'Set-Cookie': null } });
+  },
+);
 
 scenario('3.10 what came in doubtful framing is not stored', async ({ origin, client }) => {
   const doubtful = [

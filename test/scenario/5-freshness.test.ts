@@ -1,6 +1,6 @@
 // Section 5 of the clauses: lifetime and age.
 
-import { answer, notModified, scenario } from './language/scenario.js';
+import { answer, notModified, scenario, withCache } from './language/scenario.js';
 
 scenario('5.1a s-maxage beats max-age and Expires', async ({ origin, client, clock }) => {
   for (const [at, wanted] of [5, 60].entries()) {
@@ -216,6 +216,35 @@ scenario('5.5f nothing is assumed without Last-Modified, or beside a lifetime', 
 
 scenario('5.5g there is no default lifetime', async (s) => {
   await s.isNotReused('Content-Type: text/plain');
+});
+
+const careful = withCache({ heuristic: { fraction: 0 } });
+
+scenario('5.5h a route may assume nothing', careful, async (s) => {
+  await s.isNotReused(`Last-Modified: ${s.clock.date(-864_000)}`);
+  await s.isReused('Cache-Control: max-age=60');
+});
+
+const capped = withCache({ heuristic: { max: '10s' } });
+
+scenario('5.5i a route may assume less', capped, async ({ origin, client, clock }) => {
+  origin.plays(answer(`Last-Modified: ${clock.date(-864_000)}`, 'one'), answer('', 'two'));
+  await client.get('/a').gives({ body: 'one' });
+  clock.advance(9);
+  await client.get('/a').gives({ body: 'one', cache: 'HIT' });
+  clock.advance(1);
+  await client.get('/a').gives({ body: 'two' });
+});
+
+const negative = withCache({ ttl: { 404: '10s' } });
+
+scenario('5.5j a route may name a lifetime for a status', negative, async (s) => {
+  s.origin.plays(answer('', 'none', 404), answer('', 'one'));
+  await s.client.get('/a').gives({ status: 404 });
+  s.clock.advance(9);
+  await s.client.get('/a').gives({ status: 404, cache: 'HIT' });
+  s.clock.advance(1);
+  await s.client.get('/a').gives({ body: 'one' });
 });
 
 scenario('5.6 immutable: a reload does not validate while it is fresh', async (s) => {

@@ -1,6 +1,6 @@
 // Section 5b of the clauses: what a client may ask of the cache.
 
-import { answer, notModified, type Stage, scenario } from './language/scenario.js';
+import { answer, notModified, type Stage, scenario, withCache } from './language/scenario.js';
 
 const lines = ['Cache-Control: max-age=60', 'ETag: "a"'];
 
@@ -83,7 +83,20 @@ scenario('5b.7 only-if-cached: a hit, or a 504 without the origin', async (s) =>
   s.origin.wasAsked(1);
 });
 
-scenario('5b.8 unknown directives change nothing', async (s) => {
+scenario('5b.8a unknown directives change nothing', async (s) => {
   await stored(s, 1);
   await s.client.get('/a', asks('something, other=5, third="a, b"')).gives({ cache: 'HIT' });
+});
+
+const deaf = withCache({ ignore_request_directives: true });
+
+scenario('5b.8b a route may hear none of them', deaf, async (s) => {
+  await stored(s, 10);
+  for (const line of ['no-cache', 'max-age=0', 'max-age=5', 'min-fresh=59', 'no-store']) {
+    await s.client.get('/a', asks(line)).gives({ body: 'one', cache: 'HIT' });
+  }
+  await s.client.get('/a', 'Pragma: no-cache').gives({ body: 'one', cache: 'HIT' });
+  s.clock.advance(60);
+  s.origin.plays(notModified(lines));
+  await s.client.get('/a', asks('max-stale')).gives({ body: 'one', cache: 'REVALIDATED' });
 });

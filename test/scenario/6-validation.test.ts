@@ -237,6 +237,27 @@ scenario('6.10c a 304 without validators means the one that we asked about', asy
   await s.client.get('/a').gives({ body: 'one', cache: 'HIT' });
 });
 
+const variant = (tag: string, name = 'X-A') => [fresh, `Vary: ${name}`, `ETag: ${tag}`];
+
+scenario('6.10d a strong tag freshens every variant that has it', async (s) => {
+  s.origin.plays(answer(variant('"v1"'), 'one'), answer(variant('"v1"'), 'one'));
+  await s.client.get('/a', 'X-A: 1').gives({ body: 'one' });
+  await s.client.get('/a', 'X-A: 2').gives({ body: 'one' });
+  s.clock.advance(61);
+  s.origin.plays(notModified([...variant('"v1"'), 'X-New: 1']));
+  await s.client.get('/a', 'X-A: 1').gives({ cache: 'REVALIDATED' });
+  await s.client.get('/a', 'X-A: 2').gives({ cache: 'HIT', fields: { 'X-New': '1' } });
+});
+
+scenario('6.10e a tag that nothing has freshens nothing', async ({ origin, client, clock }) => {
+  origin.plays(answer(variant('"v1"'), 'one'), notModified(variant('W/"v9"')));
+  origin.plays(answer(variant('"v2"'), 'two'));
+  await client.get('/a', 'X-A: 1').gives({ body: 'one' });
+  clock.advance(61);
+  await client.get('/a', 'X-A: 1').gives({ body: 'two' });
+  await origin.got(3, { fields: { 'If-None-Match': null } });
+});
+
 scenario('6.11a fields of the 304 replace the stored ones, at once and later', async (s) => {
   s.origin.plays(
     answer([...tagged, 'X-Old: kept', 'X-Both: old', 'X-Both: older'], 'one'),

@@ -1,7 +1,15 @@
 // Section 7 of the clauses: stale responses and repeated requests.
 
 import { gate } from '../support/until.js';
-import { answer, bytes, hangUp, head, notModified, scenario } from './language/scenario.js';
+import {
+  answer,
+  bytes,
+  hangUp,
+  head,
+  notModified,
+  scenario,
+  withCache,
+} from './language/scenario.js';
 
 const tagged = ['Cache-Control: max-age=60', 'ETag: "v1"'];
 const asked = (more: string) => [`Cache-Control: max-age=60, ${more}`, 'ETag: "v1"'];
@@ -88,6 +96,22 @@ scenario('7.3d a received 5xx is no disconnection', async ({ origin, client, clo
   }
 });
 
+const brief = withCache({ stale: { max: '10s' } });
+
+scenario(
+  '7.3e a route may bound how long it stands in',
+  brief,
+  async ({ origin, client, clock }) => {
+    origin.plays(answer(tagged, 'one'));
+    await client.get('/a').gives({ body: 'one' });
+    origin.always(hangUp);
+    clock.advance(69);
+    await client.get('/a').gives({ body: 'one', cache: 'STALE' });
+    clock.advance(1);
+    await client.get('/a').gives({ status: 502 });
+  },
+);
+
 scenario('7.4a stale-while-revalidate: the answer at once, one question behind it', async (s) => {
   const lines = asked('stale-while-revalidate=30');
   const answered = gate();
@@ -122,6 +146,16 @@ scenario('7.4c an answer behind it that forbids reuse counts for the next', asyn
   await s.client.get('/a').gives({ body: 'two', cache: 'MISS' });
 });
 
+const eager = withCache({ stale: { while_revalidate: '30s' } });
+
+scenario('7.4d a route may grant stale-while-revalidate', eager, async (s) => {
+  s.origin.plays(answer(tagged, 'one'), answer(tagged, 'two'));
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(61);
+  await s.client.get('/a').gives({ body: 'one', cache: 'STALE' });
+  await s.client.get('/a').gives({ body: 'two', cache: 'HIT' });
+});
+
 scenario('7.5a stale-if-error hides errors within its window', async (s) => {
   const lines = asked('stale-if-error=30');
   for (const status of [500, 502, 503, 504]) {
@@ -153,7 +187,49 @@ scenario('7.5c stale-if-error of an origin that is gone', async ({ origin, clien
   await client.get('/a').gives({ body: 'one', cache: 'STALE' });
 });
 
-scenario('7.6 Age of a stale answer is true, and Warning is left alone', async (s) => {
+scenario('7.5d a request may ask for stale-if-error', async ({ origin, client, clock }) => {
+  const down = answer('', 'down', 503);
+  origin.plays(answer(tagged, 'one'), down, down);
+  await client.get('/a').gives({ body: 'one' });
+  clock.advance(70);
+  const asking = (seconds: number) => `Cache-Control: stale-if-error=${seconds}`;
+  await client.get('/a', asking(11)).gives({ body: 'one', cache: 'STALE' });
+  await client.get('/a', asking(10)).gives({ status: 503, body: 'down' });
+});
+
+const forgiving = withCache({ stale: { if_error: '30s' } });
+
+scenario('7.5e a route may grant stale-if-error', forgiving, async ({ origin, client, clock }) => {
+  origin.plays(answer(tagged, 'one'), answer('', 'down', 500), answer('', 'down', 500));
+  await client.get('/a').gives({ body: 'one' });
+  clock.advance(89);
+  await client.get('/a').gives({ body: 'one', cache: 'STALE' });
+  clock.advance(1);
+  await client.get('/a').gives({ status: 500 });
+});
+
+const polite = withCache({ stale: { on_429: true, if_error: '600s' } });
+
+scenario('7.5f a route may take a 429 for an error, and wait as it says', polite, async (s) => {
+  s.origin.plays(answer(tagged, 'one'), answer('Retry-After: 100', 'too many', 429));
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(61);
+  await s.client.get('/a').gives({ body: 'one', cache: 'STALE' });
+  await s.client.get('/a').gives({ body: 'one', cache: 'STALE' });
+  await s.client.get('/b').gives({ status: 503 });
+  s.clock.advance(101);
+  s.origin.plays(answer(tagged, 'two'));
+  await s.client.get('/a').gives({ body: 'two' });
+});
+
+scenario('7.5g otherwise a 429 is passed on', async ({ origin, client, clock }) => {
+  origin.plays(answer(asked('stale-if-error=600'), 'one'), answer('', 'too many', 429));
+  await client.get('/a').gives({ body: 'one' });
+  clock.advance(61);
+  await client.get('/a').gives({ status: 429, body: 'too many' });
+});
+
+scenario('7.6a Age of a stale answer is true, and Warning is left alone', async (s) => {
   s.origin.plays(answer([...tagged, 'Warning: 299 - "hello"'], 'one'));
   await s.client.get('/a').gives({ body: 'one' });
   s.origin.always(hangUp);

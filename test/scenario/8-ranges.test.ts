@@ -69,6 +69,56 @@ scenario('8.2a absurd ranges are answered with the whole', async (s) => {
   await s.client.get('/a', `Range: bytes=${many}`).gives({ body: digits, cache: 'HIT' });
 });
 
+/** The parts of a multipart/byteranges body: Content-Range and bytes of each. */
+function partsOf(type: string, body: string): Array<readonly [string, string]> {
+  const boundary = /^multipart\/byteranges; boundary=([\w'()+,./:=?-]+)$/.exec(type)?.[1];
+  const [first = '', ...rest] = `\r\n${body}`.split(`\r\n--${boundary}`);
+  if (boundary === undefined || first !== '') throw new Error(`no multipart: ${type}`);
+  if (!/^--(\r\n)?$/.test(rest.pop() ?? '')) throw new Error('the multipart has no end');
+  return rest.map((part) => {
+    const end = part.indexOf('\r\n\r\n');
+    const range = /^content-range: bytes (.*)$/im.exec(part.slice(0, end).replaceAll('\r', ''));
+    return [range?.[1] ?? '', part.slice(end + 4)];
+  });
+}
+
+async function parts({ client }: Stage, ranges: string): Promise<string> {
+  const { status, fields, body, isCut } = await client.get('/a', `Range: bytes=${ranges}`);
+  if (status !== 206 || isCut) throw new Error(`${ranges} gave ${status}`);
+  const type = fields[fields.indexOf('Content-Type') + 1]!;
+  return partsOf(type, body.toString('latin1')).join(' ');
+}
+
+scenario('8.2b several ranges are parts of one answer, in the order asked for', async (s) => {
+  await stored(s, 'Content-Type: text/plain');
+  for (const [ranges, wanted] of [
+    ['0-1,4-5', '0-1/10,01 4-5/10,45'],
+    ['8-9,0-0', '8-9/10,89 0-0/10,0'],
+    ['0-1,-1', '0-1/10,01 9-9/10,9'],
+    ['0-1,99-,7-', '0-1/10,01 7-9/10,789'],
+  ] as const) {
+    const found = await parts(s, ranges);
+    if (found !== wanted) throw new Error(`${ranges} gave ${found}`);
+  }
+});
+
+scenario('8.2c what overlaps is put together, and one that is left is no multipart', async (s) => {
+  await stored(s);
+  await s.client.get('/a', 'Range: bytes=2-4,99-').gives(part('234', '2-4'));
+  for (const ranges of ['0-5,3-8', '0-4,5-8', '0-8,2-3,4-4']) {
+    const { status, body } = await s.client.get('/a', `Range: bytes=${ranges}`);
+    const text = body.toString();
+    const isBounded = status === 200 ? text === digits : text.split('4').length === 2;
+    if (!isBounded) throw new Error(`${ranges} gave ${status} ${text}`);
+  }
+});
+
+scenario('8.2d of several that nothing satisfies comes a 416', async (s) => {
+  await stored(s);
+  const fields = { 'Content-Range': 'bytes */10' };
+  await s.client.get('/a', 'Range: bytes=10-,20-30,-0').gives({ status: 416, fields });
+});
+
 scenario('8.3a nothing satisfiable is a 416 that tells the length', async (s) => {
   await stored(s);
   for (const range of ['10-', '10-20', '99999999999999999999-', '-0']) {

@@ -12,6 +12,8 @@ export interface Clause {
   readonly what: string;
   /** Why an optional clause is left out; such a clause needs no scenario. */
   readonly leftOut?: string;
+  /** An optional part of it that is left out, and why. */
+  readonly without?: string;
   /** What is missing before it holds. */
   readonly notYet?: string;
 }
@@ -28,7 +30,7 @@ function section(
   id: string,
   title: string,
   sources: string,
-  rows: ReadonlyArray<readonly [string, string, { leftOut?: string; notYet?: string }?]>,
+  rows: ReadonlyArray<readonly [string, string, Pick<Clause, 'leftOut' | 'without' | 'notYet'>?]>,
 ): Section {
   const clauses = rows.map(([levels, what, remark = {}], at) => ({
     id: `${id}.${at + 1}`,
@@ -65,7 +67,14 @@ export const sections: readonly Section[] = [
     ['S', 'no variant matches: the tags of all may be asked about, the 304 names one'],
   ]),
   section('3', 'May it be stored?', 'RFC 9111 3, 3.5, 5.2.2; RFC 9110 9.2.3, 15.1', [
-    ['MO', 'GET and what answers it; other methods store nothing'],
+    [
+      'MO',
+      'GET and what answers it; other methods store nothing',
+      {
+        without:
+          'answers to POST: a body is no part of the key, and artefacts do not come that way',
+      },
+    ],
     ['M', 'final statuses alone; 1xx leaves no trace'],
     ['M', '206 and 304 only as parts and validations; any other final status with a lifetime'],
     [

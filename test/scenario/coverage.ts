@@ -102,6 +102,7 @@ function rowOf(clause: Clause, titles: readonly Titled[]): string {
   const own = titles.filter(({ title }) => clauseOf(title) === clause.id);
   const shown = own.map(({ title }) => escaped(title.slice(title.indexOf(' ') + 1)));
   if (clause.leftOut !== undefined) shown.push(`left out: ${clause.leftOut}`);
+  if (clause.without !== undefined) shown.push(`left out: ${clause.without}`);
   if (clause.notYet !== undefined) shown.push(`**not yet:** ${clause.notYet}`);
   return `| ${clause.id} | ${clause.levels.join(' ')} | ${clause.what} | ${shown.join('<br>')} |`;
 }

@@ -10,6 +10,7 @@
 //   });
 
 import test, { type ExecutionContext } from 'ava';
+import type { ConfigInput } from '../../../ts/config/schema.js';
 import { formatHttpDate } from '../../../ts/http/http-date.js';
 import { type ProxyOptions, type Scene, withProxy } from '../../support/harness.js';
 import { until } from '../../support/until.js';
@@ -41,6 +42,13 @@ export interface Stage {
 }
 
 export type ScenarioOptions = Omit<ProxyOptions, 'origin'>;
+
+type RouteCache = NonNullable<NonNullable<ConfigInput['routes']>[number]['cache']>;
+
+/** One route for everything, with these caching rules. */
+export function withCache(cache: RouteCache): ScenarioOptions {
+  return { config: () => ({ routes: [{ cache }] }) };
+}
 
 type Run = (stage: Stage) => Promise<void>;
 

@@ -1,6 +1,6 @@
 // Section 10 of the clauses: CDN-Cache-Control, and what Cache-Status tells.
 
-import { gate } from '../support/until.js';
+import { gate, until } from '../support/until.js';
 import { answer, hangUp, notModified, scenario, withCache } from './language/scenario.js';
 
 const cdn = (value: string) => `CDN-Cache-Control: ${value}`;
@@ -152,7 +152,6 @@ scenario('10.5e Cache-Status of a shared fetch says collapsed', async (s) => {
     await answer('Cache-Control: max-age=60', 'one')(line, request);
   });
   const asking = [s.client.get('/a'), s.client.get('/a')];
-  const { until } = await import('../support/until.js');
   await until('two exchanges', () => s.proxy.counters().exchangesOpen === 2);
   goOn.open();
   const [first, second] = await Promise.all(asking);
@@ -170,6 +169,14 @@ scenario('10.5f Cache-Status may tell the key', naming, async ({ origin, client 
   await client.get('/a?b').gives(ours(/; key="[^"]*site\.test[^"]*\/a\?b"/));
   await client.get('/a?b').gives(ours(/^millrace; hit; .*; key="[^"]*site\.test[^"]*\/a\?b"/));
 });
+
+scenario(
+  '10.5g a cache before us that cannot be read is left alone',
+  async ({ origin, client }) => {
+    origin.plays(answer(['Cache-Control: max-age=60', 'Cache-Status: (('], 'one'));
+    await client.get('/a').gives({ fields: { 'Cache-Status': /^millrace; / } });
+  },
+);
 
 const surrogate = () => ({
   routes: [{ cache: { targeted_fields: ['Surrogate-Control', 'CDN-Cache-Control'] } }],

@@ -217,6 +217,56 @@ scenario('11.5f a stalled origin lets those who wait go', impatient, async (s) =
   never.open();
 });
 
+scenario('11.5g a request with no-store shares with nobody', async (s) => {
+  const goOn = gate();
+  s.origin.always(async (line, request) => {
+    await goOn.opened;
+    await answer(fresh, request.field('x-who') ?? '')(line, request);
+  });
+  const asking = [
+    s.client.get('/a', 'X-Who: a', 'Cache-Control: no-store'),
+    s.client.get('/a', 'X-Who: b'),
+  ];
+  await until('two exchanges', () => s.proxy.counters().exchangesOpen === 2);
+  goOn.open();
+  await asking[0]!.gives({ body: 'a' });
+  await asking[1]!.gives({ body: 'b' });
+  await s.client.get('/a').gives({ body: 'b', cache: 'HIT' });
+});
+
+scenario('11.5h who leads may leave; who follows gets the whole', async (s) => {
+  const goOn = gate();
+  s.origin.plays(async (line) => {
+    await line.write(`${head([fresh, 'Content-Length: 6'])}one`);
+    await goOn.opened;
+    await line.write('two');
+  });
+  const leader = await s.client.connect();
+  const leading = leader.ask({ target: '/a' });
+  await until('the first bytes', () => leader.seen.endsWith('one'));
+  const following = s.client.get('/a');
+  await until('two exchanges', () => s.proxy.counters().exchangesOpen === 2);
+  leader.reset();
+  await leading.then(() => {});
+  goOn.open();
+  await following.gives({ body: 'onetwo' });
+});
+
+scenario('11.5i an origin that breaks off breaks the bodies of all who follow', async (s) => {
+  const goOn = gate();
+  s.origin.plays(async (line) => {
+    await line.write(`${head([fresh, 'Content-Length: 6'])}one`);
+    await goOn.opened;
+    line.reset();
+  });
+  const asking = [s.client.get('/a'), s.client.get('/a'), s.client.get('/a')];
+  await until('three exchanges', () => s.proxy.counters().exchangesOpen === 3);
+  goOn.open();
+  for (const asked of asking) await asked.gives({ body: 'one', isCut: true });
+  s.origin.plays(answer('', 'next'));
+  await s.client.get('/a').gives({ body: 'next' });
+});
+
 scenario('11.6 errors without a lifetime are not stored', async ({ origin, client, clock }) => {
   const modified = `Last-Modified: ${clock.date(-864_000)}`;
   for (const status of [400, 403, 429, 500, 502, 503, 504]) {

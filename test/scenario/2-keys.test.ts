@@ -91,6 +91,12 @@ scenario('2.1i a route may give mirrors one host in the key', mirrors, async (s)
   await s.client.get('/a', 'Host: b.mirror.test').gives({ body: 'one', cache: 'HIT' });
 });
 
+scenario('2.1j a default port is no port', async ({ origin, client }) => {
+  origin.plays(answer(fresh, 'one'));
+  await client.get('/a', 'Host: site.test').gives({ body: 'one' });
+  await client.get('/a', 'Host: site.test:80').gives({ body: 'one', cache: 'HIT' });
+});
+
 scenario('2.2a a response with Vary answers only the same value', async ({ origin, client }) => {
   const lines = [fresh, 'Vary: X-A'];
   origin.plays(answer(lines, 'one'), answer(lines, 'two'), answer(lines, 'three'));
@@ -127,6 +133,13 @@ scenario('2.2e a damaged Vary is not stored', async ({ origin, client }) => {
   origin.plays(answer([fresh, 'Vary: X-A; X-B'], 'one'), answer('', 'two'));
   await client.get('/a').gives({ body: 'one' });
   await client.get('/a').gives({ body: 'two' });
+});
+
+scenario('2.2f a variant is chosen by fields after Connection took some away', async (s) => {
+  s.origin.plays(answer([fresh, 'Vary: X-A'], 'none'), answer([fresh, 'Vary: X-A'], 'one'));
+  await s.client.get('/a', 'Connection: X-A', 'X-A: 1').gives({ body: 'none' });
+  await s.client.get('/a').gives({ body: 'none', cache: 'HIT' });
+  await s.client.get('/a', 'X-A: 1').gives({ body: 'one', cache: 'MISS' });
 });
 
 scenario('2.3a several lines match one joined line, whatever stands around commas', async (s) => {

@@ -23,6 +23,12 @@ scenario('3.1b responses to other methods are not stored', async ({ origin, clie
   }
 });
 
+scenario('3.1c OPTIONS and others with freshness answer no GET', async ({ origin, client }) => {
+  origin.plays(answer(fresh, 'options'), answer(fresh, 'get'));
+  await client.send({ method: 'OPTIONS', target: '/a' }).gives({ body: 'options' });
+  await client.get('/a').gives({ body: 'get', cache: 'MISS' });
+});
+
 scenario('3.2a interim responses are not stored and leave nothing behind', async (s) => {
   s.origin.plays(async (line) => {
     await line.write(head(['X-Interim: 1', 'Cache-Control: max-age=600'], 103, 'Early Hints'));

@@ -148,6 +148,17 @@ scenario('4.5b trailers that would govern framing or caching have no effect', as
   await s.client.get('/a').gives({ body: 'one', cache: 'HIT', age: 0, fields });
 });
 
+scenario('4.5c trailers of a stored response are not trusted on a hit', async (s) => {
+  s.origin.plays(
+    bytes(
+      `${head([fresh, 'Transfer-Encoding: chunked', 'Trailer: X-T'])}3\r\none\r\n0\r\nX-T: 1\r\n\r\n`,
+      'stay',
+    ),
+  );
+  await s.client.get('/a').gives({ body: 'one' });
+  await s.client.get('/a').gives({ body: 'one', cache: 'HIT', fields: { 'X-T': null } });
+});
+
 scenario('4.6a Via in both directions, behind what was there', async ({ origin, client }) => {
   origin.plays(answer([fresh, 'Via: 1.0 up'], 'one'));
   const fields = { Via: /^1\.0 up, 1\.1 millrace-\w+$/ };

@@ -159,6 +159,15 @@ scenario('5.4d what was just validated may be as young as its 304', async (s) =>
   await s.client.get('/a').gives({ body: 'one', cache: 'HIT', age: 3 });
 });
 
+scenario('5.4e a forwarded Age is one number', async ({ origin, client }) => {
+  origin.plays(answer(['Age: 7, 100', 'Cache-Control: no-store'], 'one'));
+  origin.plays(answer(['Age: x', 'Cache-Control: no-store'], 'one'));
+  origin.plays(answer(['Age: 7', 'Age: 9', 'Cache-Control: no-store'], 'one'));
+  await client.get('/a').gives({ body: 'one', age: 7 });
+  await client.get('/b').gives({ body: 'one', age: null });
+  await client.get('/c').gives({ body: 'one', age: 7 });
+});
+
 const heuristicStatuses = [200, 203, 300, 301, 308, 404, 405, 410, 414, 501];
 
 scenario('5.5a statuses that may be assumed fresh', async ({ origin, client, clock }) => {

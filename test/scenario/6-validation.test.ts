@@ -1,6 +1,7 @@
 // Section 6 of the clauses: conditions that we send, conditions that we receive, and what an answer to ours
 // does to what is stored.
 
+import { gate, until } from '../support/until.js';
 import { answer, chunked, notModified, scenario } from './language/scenario.js';
 
 const fresh = 'Cache-Control: max-age=60';
@@ -88,6 +89,19 @@ scenario('6.3c a condition on a miss fills the store with the whole', async (s) 
 scenario('6.3d no 304 reaches a client that sent no condition', async ({ origin, client }) => {
   origin.plays(notModified(tagged), notModified(tagged));
   await client.get('/a').gives({ status: 502 });
+});
+
+scenario('6.3e a condition of one who follows is judged for it alone', async (s) => {
+  const goOn = gate();
+  s.origin.plays(async (line, request) => {
+    await goOn.opened;
+    await answer(tagged, 'one')(line, request);
+  });
+  const asking = [s.client.get('/a'), s.client.get('/a', 'If-None-Match: "v1"')];
+  await until('two exchanges', () => s.proxy.counters().exchangesOpen === 2);
+  goOn.open();
+  await asking[0]!.gives({ body: 'one' });
+  await asking[1]!.gives({ status: 304 });
 });
 
 scenario('6.4a If-Match and If-Unmodified-Since are for the origin', async (s) => {
@@ -321,6 +335,30 @@ scenario('6.11d a 304 with no-store or private ends the use of the entry', async
   }
 });
 
+scenario('6.11e a 304 may shorten, lengthen and end a lifetime', async (s) => {
+  s.origin.plays(answer(tagged, 'one'));
+  await s.client.get('/a').gives({ body: 'one' });
+  for (const seconds of [5, 500, 0]) {
+    s.clock.advance(501);
+    s.origin.plays(notModified([`Cache-Control: max-age=${seconds}`, 'ETag: "v1"']));
+    await s.client.get('/a').gives({ cache: 'REVALIDATED' });
+    if (seconds > 0) {
+      s.clock.advance(seconds - 1);
+      await s.client.get('/a').gives({ cache: 'HIT', age: seconds - 1 });
+    }
+  }
+  s.origin.plays(notModified(tagged));
+  await s.client.get('/a').gives({ cache: 'REVALIDATED' });
+});
+
+scenario('6.11f a 304 may bring a Vary that was not there', async ({ origin, client, clock }) => {
+  origin.plays(answer(tagged, 'one'), notModified([...tagged, 'Vary: X-A']), answer(tagged, 'two'));
+  await client.get('/a', 'X-A: 1').gives({ body: 'one' });
+  clock.advance(61);
+  await client.get('/a', 'X-A: 1').gives({ body: 'one', cache: 'REVALIDATED' });
+  await client.get('/a', 'X-A: 2').gives({ body: 'two' });
+});
+
 scenario('6.12a a full answer replaces the stored one', async ({ origin, client, clock }) => {
   origin.plays(answer(tagged, 'one'), chunked([fresh, 'ETag: "v2"'], 'two', '2'));
   await client.get('/a').gives({ body: 'one' });
@@ -342,6 +380,25 @@ scenario('6.12c a 5xx is passed on', async ({ origin, client, clock }) => {
   clock.advance(61);
   await client.get('/a').gives({ status: 503, body: 'down' });
   await client.get('/a').gives({ body: 'one', cache: 'REVALIDATED' });
+});
+
+scenario('6.12d another status replaces what it may', async ({ origin, client, clock }) => {
+  for (const status of [404, 410, 301]) {
+    origin.plays(answer(tagged, 'one'), answer(fresh, 'gone', status));
+    await client.get(`/${status}`).gives({ body: 'one' });
+    clock.advance(61);
+    await client.get(`/${status}`).gives({ status, body: 'gone' });
+    await client.get(`/${status}`).gives({ status, body: 'gone', cache: 'HIT' });
+  }
+});
+
+scenario('6.12e another status that may not be stored is passed on', async (s) => {
+  s.origin.plays(answer(tagged, 'one'), answer('', 'forbidden', 403), answer(tagged, 'two'));
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(61);
+  await s.client.get('/a').gives({ status: 403, body: 'forbidden' });
+  await s.client.get('/a').gives({ body: 'two' });
+  await s.client.get('/a').gives({ body: 'two', cache: 'HIT' });
 });
 
 scenario('6.13a HEAD that agrees updates the stored fields', async ({ origin, client, clock }) => {

@@ -1,6 +1,6 @@
 // Section 7 of the clauses: stale responses and repeated requests.
 
-import { gate } from '../support/until.js';
+import { gate, until } from '../support/until.js';
 import {
   answer,
   bytes,
@@ -227,6 +227,23 @@ scenario('7.5g otherwise a 429 is passed on', async ({ origin, client, clock }) 
   await client.get('/a').gives({ body: 'one' });
   clock.advance(61);
   await client.get('/a').gives({ status: 429, body: 'too many' });
+});
+
+scenario('7.5h many who wait for one failing validation are one request', async (s) => {
+  const goOn = gate();
+  s.origin.plays(
+    answer(['Cache-Control: max-age=60, stale-if-error=600', 'ETag: "v1"'], 'one'),
+    async (line, request) => {
+      await goOn.opened;
+      await answer('', 'down', 503)(line, request);
+    },
+  );
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(61);
+  const asking = Array.from({ length: 10 }, () => s.client.get('/a'));
+  await until('ten exchanges', () => s.proxy.counters().exchangesOpen === 10);
+  goOn.open();
+  for (const asked of asking) await asked.gives({ body: 'one', cache: 'STALE' });
 });
 
 scenario('7.6a Age of a stale answer is true, and Warning is left alone', async (s) => {

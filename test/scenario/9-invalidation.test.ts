@@ -1,9 +1,10 @@
 // Section 9 of the clauses: what a successful unsafe method makes of what is stored.
 
 import { gate } from '../support/until.js';
-import { answer, head, scenario } from './language/scenario.js';
+import { answer, head, notModified, scenario, withCache } from './language/scenario.js';
 
 const fresh = 'Cache-Control: max-age=60';
+const tagged = [fresh, 'ETag: "v1"'];
 const unsafe = ['POST', 'PUT', 'DELETE', 'PATCH', 'MERGE', 'LOCK', 'MKCOL', 'LINK'];
 
 scenario('9.1a a non-error answer to an unsafe method invalidates its URL', async (s) => {
@@ -28,6 +29,31 @@ scenario('9.1b all variants, for GET and for HEAD', async ({ origin, client }) =
   await client.head('/a', 'X-A: 1').gives({ cache: 'MISS' });
   await client.get('/a', 'X-A: 2').gives({ body: 'four', cache: 'MISS' });
 });
+
+scenario(
+  '9.1c where the key leaves out the query, any query invalidates',
+  withCache({ key: { query: 'drop' } }),
+  async ({ origin, client }) => {
+    origin.plays(answer(fresh, 'one'), answer('', '', 204), answer(fresh, 'two'));
+    await client.get('/a?x=1').gives({ body: 'one' });
+    await client.send({ method: 'POST', target: '/a?x=2' }).gives({ status: 204 });
+    await client.get('/a?x=1').gives({ body: 'two', cache: 'MISS' });
+  },
+);
+
+scenario(
+  '9.1d where the key has fields, all that is stored of the URL goes',
+  withCache({ key: { fields: ['X-Tenant'] } }),
+  async ({ origin, client }) => {
+    origin.plays(answer(fresh, 'one'), answer(fresh, 'two'), answer('', '', 204));
+    await client.get('/a', 'X-Tenant: 1').gives({ body: 'one' });
+    await client.get('/a', 'X-Tenant: 2').gives({ body: 'two' });
+    await client.send({ method: 'POST', target: '/a' }).gives({ status: 204 });
+    origin.plays(answer(fresh, 'three'), answer(fresh, 'four'));
+    await client.get('/a', 'X-Tenant: 1').gives({ body: 'three' });
+    await client.get('/a', 'X-Tenant: 2').gives({ body: 'four' });
+  },
+);
 
 scenario('9.2a Location and Content-Location of the same host too', async (s) => {
   for (const [at, [name, value]] of [
@@ -111,6 +137,31 @@ scenario('9.4 what was being filled meanwhile is not fresh afterwards', async (s
   goOn.open();
   await first.gives({ body: 'old one' });
   await s.client.get('/a').gives({ body: 'new', cache: 'MISS' });
+});
+
+scenario('9.4b what was being validated meanwhile is not fresh afterwards', async (s) => {
+  const goOn = gate();
+  const begun = gate();
+  s.origin.plays(
+    answer(tagged, 'one'),
+    async (line, request) => {
+      begun.open();
+      await goOn.opened;
+      await notModified(tagged)(line, request);
+    },
+    answer('', '', 204),
+  );
+  await s.client.get('/a').gives({ body: 'one' });
+  s.clock.advance(61);
+  const first = s.client.get('/a');
+  await begun.opened;
+  await s.client.send({ method: 'PUT', target: '/a', body: 'x' }).gives({ status: 204 });
+  s.origin.plays(answer(fresh, 'new'), answer(fresh, 'newer'));
+  goOn.open();
+  await first.then(() => {});
+  const { body } = await s.client.get('/a');
+  if (!/^new/.test(body.toString())) throw new Error(`${body}`);
+  s.origin.always(answer('', ''));
 });
 
 scenario('9.5 an unsafe request does not wait behind a running GET', async (s) => {

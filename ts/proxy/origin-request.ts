@@ -2,7 +2,7 @@
 // X-Forwarded-*, and, for a fill, nothing that asks for less than the whole or that could make the origin
 // answer for another resource than the key names.
 
-import { InternalError, UpstreamError } from '../errors.js';
+import { ClientError, InternalError, UpstreamError } from '../errors.js';
 import { appendCdnLoop } from '../http/cdn-loop.js';
 import { fieldValue, type RawFields } from '../http/fields.js';
 import { withoutHopByHop } from '../http/hop-by-hop.js';
@@ -125,7 +125,8 @@ export async function askOrigin(
       read,
     );
   } catch (error) {
-    services.counters.originErrors += 1;
+    if (error instanceof ClientError) services.counters.clientAborts += 1;
+    else services.counters.originErrors += 1;
     throw error;
   }
 }

@@ -6,8 +6,8 @@ import { type ClientRequest, request as httpRequest, type IncomingMessage } from
 import { request as httpsRequest } from 'node:https';
 import type { Readable } from 'node:stream';
 import type { Clock } from '../clock.js';
-import { UpstreamError } from '../errors.js';
-import { upstreamFailure } from './failure.js';
+import { ClientError, UpstreamError } from '../errors.js';
+import { clientLeft, upstreamFailure } from './failure.js';
 import { refusalOfHead } from './head-refusal.js';
 import { headBytesMax, type Origin } from './pool.js';
 import type {
@@ -69,9 +69,14 @@ export function sendExpecting(
   request.body.pipe(outgoing);
   outgoing.flushHeaders();
   return new Promise((resolve, reject) => {
+    // A pipe does not tell its end when its source breaks off, and the origin would wait for the rest.
+    const leave = () => {
+      if (!request.body.readableEnded) outgoing.destroy(clientLeft());
+    };
+    request.body.once('close', leave);
     outgoing.once('error', (error) => {
       request.body.unpipe(outgoing);
-      reject(upstreamFailure(url, error, 'head'));
+      reject(error instanceof ClientError ? error : upstreamFailure(url, error, 'head'));
     });
     outgoing.once('upgrade', () => {
       outgoing.destroy();
@@ -81,6 +86,7 @@ export function sendExpecting(
     outgoing.once('response', (message) => {
       // Whatever of the body has not been sent by now is not wanted any more.
       request.body.unpipe(outgoing);
+      request.body.off('close', leave);
       const refusal = refusalOfHead(url, message.rawHeaders);
       if (refusal !== null) {
         outgoing.destroy();

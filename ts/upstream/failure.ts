@@ -1,7 +1,7 @@
 // What went wrong with an origin, as an UpstreamError whose sentence names the origin and what to look at.
 
 import { errors } from 'undici';
-import { type ErrorCode, UpstreamError } from '../errors.js';
+import { ClientError, type ErrorCode, UpstreamError } from '../errors.js';
 
 const refusedCodes = new Set([
   'ECONNREFUSED',
@@ -94,4 +94,9 @@ function codeOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return codeOf(error.errors[0]);
   const { code } = error as { code?: unknown };
   return typeof code === 'string' ? code : '';
+}
+
+/** Its body broke off. Not the origin's failure: nobody may put an origin out by leaving. */
+export function clientLeft(): ClientError {
+  return new ClientError('CLIENT_ABORTED', 'the client left before its request was whole');
 }

@@ -6,10 +6,10 @@ import type { Buffer } from 'node:buffer';
 import type { Readable } from 'node:stream';
 import { type Dispatcher, errors } from 'undici';
 import type { Clock } from '../clock.js';
-import { UpstreamError } from '../errors.js';
+import { type ClientError, UpstreamError } from '../errors.js';
 import { fieldValue, type RawFields } from '../http/fields.js';
 import { sendExpecting } from './expecting-request.js';
-import { upstreamFailure } from './failure.js';
+import { clientLeft, upstreamFailure } from './failure.js';
 import { isFieldText, refusalOfHead } from './head-refusal.js';
 import {
   currentReception,
@@ -73,7 +73,7 @@ export interface RequestLimits {
   readonly onDone?: () => void;
 }
 
-/** Sends the request, once. Rejects with an UpstreamError when no response head comes. */
+/** Sends the request, once. Rejects with an UpstreamError when no response head comes, or CLIENT_ABORTED. */
 export function sendRequest(
   origin: Origin,
   request: UpstreamRequest,
@@ -119,7 +119,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   readonly #clock: Clock;
   readonly #onInterim: UpstreamRequest['onInterim'];
   readonly #resolve: (response: UpstreamResponse) => void;
-  readonly #reject: (error: UpstreamError) => void;
+  readonly #reject: (error: UpstreamError | ClientError) => void;
   readonly #sentMs: number;
   readonly #limits: RequestLimits;
   #controller: Dispatcher.DispatchController | null = null;
@@ -134,6 +134,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   #isAborted = false;
   #interims = 0;
   #isBodiless = false;
+  #hasClientLeft = false;
 
   constructor(
     url: URL,
@@ -141,12 +142,16 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
     request: UpstreamRequest,
     limits: RequestLimits,
     resolve: (response: UpstreamResponse) => void,
-    reject: (error: UpstreamError) => void,
+    reject: (error: UpstreamError | ClientError) => void,
   ) {
     this.#url = url;
     this.#clock = clock;
     this.#limits = limits;
     this.#onInterim = request.onInterim;
+    // Before undici hears of it, which would tell the same as if the origin had broken off.
+    request.body?.once('error', () => {
+      this.#hasClientLeft = !this.#isDone;
+    });
     this.#resolve = resolve;
     this.#reject = reject;
     this.#sentMs = clock.now();
@@ -259,6 +264,12 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (this.#hasClientLeft && !this.#hasHead) {
+      this.#done();
+      this.#leaveSocket();
+      this.#reject(clientLeft());
+      return;
+    }
     this.#done();
     this.#leaveSocket();
     // A length in a response that has no body (RFC 9112 section 6.3) means nothing to its reader.

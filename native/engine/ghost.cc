@@ -3,6 +3,8 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
+
 namespace millrace {
 
 namespace {
@@ -43,7 +45,8 @@ bool Ghost::contains(const KeyHash& hash) const {
 }
 
 void Ghost::add(const KeyHash& hash) {
-  const uint64_t number = added_.fetch_add(1, std::memory_order_relaxed);
+  const uint64_t step = step_.load(std::memory_order_relaxed);
+  const uint64_t number = added_.fetch_add(step, std::memory_order_relaxed);
   const uint64_t filter = number / keys_per_filter_ % kFilters;
   const uint64_t position = number % keys_per_filter_;
   uint64_t* words = block(filter, hash);
@@ -51,9 +54,21 @@ void Ghost::add(const KeyHash& hash) {
     const uint64_t bit = hash.low >> (i * kBitNumberWidth) & (kBlockBits - 1);
     atomic_word(&words[bit / 64]).fetch_or(uint64_t{1} << (bit % 64), std::memory_order_relaxed);
   }
-  // Each block of the filter that comes next is wiped exactly once while this one fills.
+  // Each block of the filter that comes next is wiped exactly once while this one fills. The last key of a
+  // filter may reach into the next one.
+  const uint64_t end = position + step;
   wipe((filter + 1) % kFilters, position * block_count_ / keys_per_filter_,
-       (position + 1) * block_count_ / keys_per_filter_);
+       std::min(end, keys_per_filter_) * block_count_ / keys_per_filter_);
+  if (end > keys_per_filter_) {
+    wipe((filter + 2) % kFilters, 0, (end - keys_per_filter_) * block_count_ / keys_per_filter_);
+  }
+}
+
+void Ghost::remember(uint64_t keys) {
+  // Never more than a quarter of a filter at once.
+  const uint64_t most = std::max<uint64_t>(keys_per_filter_ / 4, 1);
+  const uint64_t wanted = keys == 0 ? most : 2 * keys_per_filter_ / keys;
+  step_.store(std::clamp<uint64_t>(wanted, 1, most), std::memory_order_relaxed);
 }
 
 void Ghost::wipe(uint64_t filter, uint64_t first_block, uint64_t end_block) {

@@ -1,4 +1,5 @@
-// The ghost: which keys were refused by the disk tier a while ago, in fixed memory. Four Bloom filters take
+// The ghost: which keys were refused by the disk tier a while ago, in fixed memory, of which it uses what it
+// takes to remember as many as it is told. Four Bloom filters take
 // turns: one is filled, two are full, and the one that comes next is wiped a block at a time while the first
 // fills. So it remembers between two and three filters' worth of keys, forgets the oldest, and no call
 // touches more than five cache lines. Callable from any thread, without a lock: two threads that meet in a
@@ -27,10 +28,13 @@ class Ghost {
 
   bool contains(const KeyHash& hash) const;
   void add(const KeyHash& hash);
+  // From now on remembers about so many keys, or as many as the memory holds: each key that is added takes up
+  // the room of several. May be called as often as keys are added.
+  void remember(uint64_t keys);
 
   ByteCount memory() const { return kFilters * block_count_ * kBlockBytes; }
   // Keys that are certainly remembered; half as many more are still remembered in part.
-  uint64_t remembered() const { return 2 * keys_per_filter_; }
+  uint64_t remembered() const { return 2 * keys_per_filter_ / step_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr uint32_t kBitsSet = 6;
@@ -46,7 +50,8 @@ class Ghost {
   uint64_t block_count_;
   uint64_t keys_per_filter_;
   uint64_t* words_ = nullptr;
-  std::atomic<uint64_t> added_{0};
+  std::atomic<uint64_t> added_{0};  // in places for keys
+  std::atomic<uint64_t> step_{1};   // places that a key takes up
 };
 
 }  // namespace millrace

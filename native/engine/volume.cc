@@ -138,6 +138,7 @@ bool Volume::admits(const KeyHash& object) {
   // While footers are loaded an older version may lie behind each of those that are not.
   view.is_indexed = is_warming() || index_->has_head(object.low) || staging_->find(object);
   if (!admits_everything_ && !millrace::admits(view)) {
+    ghost_->remember(ghost_keys(index_->records()));
     view.was_refused = ghost_->contains(object);
     if (!millrace::admits(view)) {
       ghost_->add(object);

@@ -1,6 +1,8 @@
 // The decisions of the disk tier: what is admitted, what survives its segment, and what the ghost remembers.
 #include "engine/policy.h"
 
+#include <algorithm>
+
 #include "engine/ghost.h"
 #include "layout/geometry.h"
 #include "test/support.h"
@@ -87,6 +89,38 @@ TEST_CASE("ghost: remembers what it promises, forgets the rest, and rarely takes
   CHECK(strangers * 100 < 3 * 50000);
   CHECK(old * 100 < 3 * 50000);
   CHECK(strangers > 0);
+}
+
+TEST_CASE("ghost: remembers as many as it is told, however much memory it has") {
+  const uint64_t seed = 213;
+  INFO("seed ", seed);
+  Random random(seed);
+  Ghost ghost(256 * kKiB);
+  const uint64_t most = ghost.remembered();
+  for (const uint64_t wanted : {most / 50, most / 3, most * 10, uint64_t{300}}) {
+    ghost.remember(wanted);
+    const uint64_t remembered = std::min(wanted, most);
+    CHECK(ghost.remembered() >= remembered);
+    CHECK(ghost.remembered() <= remembered * 2);
+    std::vector<KeyHash> added;
+    for (uint64_t i = 0; i < 6 * remembered + 777; i++) {
+      added.push_back(key_hash(random));
+      ghost.add(added.back());
+    }
+    for (uint64_t back = 1; back <= remembered; back += 7) {
+      REQUIRE(ghost.contains(added[added.size() - back]));
+    }
+    uint64_t old = 0;
+    const uint64_t first = added.size() - 5 * remembered;
+    for (uint64_t i = 0; i < first; i++) old += ghost.contains(added[i]);
+    INFO("told to remember ", wanted, ", ", old, " of ", first, " forgotten ones known");
+    CHECK(old * 20 <= first);
+  }
+}
+
+TEST_CASE("policy: the ghost remembers about as long as a record stays") {
+  CHECK(ghost_keys(1000000) == 750000);
+  CHECK(ghost_keys(0) == 256);
 }
 
 TEST_CASE("ghost: without memory it still works, for few keys") {

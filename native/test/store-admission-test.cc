@@ -55,6 +55,16 @@ TEST_CASE("store admission: everything while segments are unused, then what is m
   CHECK(is_right_or_miss(*store.store, key_for(1050), body_for("f", 1050, 30000)));
 }
 
+TEST_CASE("store admission: a miss that was longer ago than records stay counts as the first") {
+  uint64_t count = 0;
+  TestStore store = choosy(full_disk(&count), 0);
+  for (uint64_t i = 1000; i < 1100; i++) put(*store.store, key_for(i), body_for("f", i, 500));
+  for (uint64_t i = 2000; i < 6000; i++) put(*store.store, key_for(i), body_for("f", i, 500));
+  const uint64_t refused = store->total(&Counters::fills_refused);
+  for (uint64_t i = 1000; i < 1100; i++) put(*store.store, key_for(i), body_for("f", i, 500));
+  CHECK(store->total(&Counters::fills_refused) - refused >= 95);
+}
+
 TEST_CASE("store admission: a new version of what the disk holds goes there at once") {
   uint64_t count = 0;
   TestStore store = choosy(full_disk(&count), 0);

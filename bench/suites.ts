@@ -14,8 +14,10 @@ import { microDeviceSuite } from './suites/micro-device.bench.js';
 import { microHashSuite } from './suites/micro-hash.bench.js';
 import { microHttpSuite } from './suites/micro-http.bench.js';
 import { microIndexSuite } from './suites/micro-index.bench.js';
+import { microRecoverySuite } from './suites/micro-recovery.bench.js';
 import { microStoreSuite } from './suites/micro-store.bench.js';
 import { missSuite } from './suites/miss.bench.js';
+import { policySuite } from './suites/policy.bench.js';
 import { prefetchSuite } from './suites/prefetch.bench.js';
 import { rangeCrowdSuite } from './suites/range-crowd.bench.js';
 import { rangesSuite } from './suites/ranges.bench.js';
@@ -43,6 +45,8 @@ export const allSuites: readonly Suite[] = [
   zeroCopySuite,
   microDeviceSuite,
   microIndexSuite,
+  microRecoverySuite,
+  policySuite,
   microHashSuite,
   microHttpSuite,
   microStoreSuite,

@@ -10,7 +10,7 @@ import { packageRoot } from '../../ts/native/binding.js';
 import type { SuiteContext } from '../harness.js';
 import { collectRounds, type Measured, type Rounds, type Sample } from './rows.js';
 
-export type NativePart = 'device' | 'index' | 'hash' | 'store';
+export type NativePart = 'device' | 'index' | 'hash' | 'policy' | 'recovery' | 'store';
 
 /** Measures one part of the native benchmarks, and `beside` it, in every round and reports the rows. */
 export async function measureNative(

@@ -14,9 +14,10 @@ namespace millrace::bench {
 
 struct Options {
   bool quick = false;
-  bool large = false;     // index: at 100 million records too
-  std::string part;       // device, index, hash, policy or store
-  std::string directory;  // for the device's file
+  bool large = false;     // index, recovery: at 100 million records too; kill: a file of 20 GiB
+  uint64_t records = 0;   // recovery: so many instead; policy: requests
+  std::string part;       // device, index, hash, kill, policy, recovery or store
+  std::string directory;  // for files
 };
 
 uint64_t now_ns();
@@ -97,6 +98,9 @@ void bench_device(const Options& options);
 void bench_index(const Options& options);
 void bench_hash(const Options& options);
 void bench_lz4(const Options& options);  // a part of hash
+void bench_kill(const Options& options);
+void bench_policy(const Options& options);
+void bench_recovery(const Options& options);
 void bench_store(const Options& options);
 
 }  // namespace millrace::bench

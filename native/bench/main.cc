@@ -1,7 +1,8 @@
-// The native micro benchmarks' command line: millrace-bench PART [--directory PATH] [--quick] [--large].
+// The native micro benchmarks' command line: millrace-bench PART [--directory PATH] [--quick] [--large] ...
 // Prints one JSON line per measurement; started by bench/micro/native.ts, and by hand where perf is to
 // look at one.
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "bench/bench.h"
@@ -12,8 +13,8 @@ constexpr int kBadUse = 2;
 
 int usage() {
   std::fprintf(stderr,
-               "usage: millrace-bench device|index|hash|store [--directory PATH] [--quick]\n"
-               "                      [--large]\n");
+               "usage: millrace-bench device|index|hash|kill|policy|recovery|store\n"
+               "                      [--directory PATH] [--quick] [--large] [--records COUNT]\n");
   return kBadUse;
 }
 
@@ -28,6 +29,8 @@ int main(int count, char** arguments) {
       options.large = true;
     } else if (std::strcmp(arguments[i], "--directory") == 0 && i + 1 < count) {
       options.directory = arguments[++i];
+    } else if (std::strcmp(arguments[i], "--records") == 0 && i + 1 < count) {
+      options.records = std::strtoull(arguments[++i], nullptr, 10);
     } else if (options.part.empty() && arguments[i][0] != '-') {
       options.part = arguments[i];
     } else {
@@ -40,6 +43,12 @@ int main(int count, char** arguments) {
     millrace::bench::bench_index(options);
   } else if (options.part == "hash") {
     millrace::bench::bench_hash(options);
+  } else if (options.part == "kill" && !options.directory.empty()) {
+    millrace::bench::bench_kill(options);
+  } else if (options.part == "policy") {
+    millrace::bench::bench_policy(options);
+  } else if (options.part == "recovery") {
+    millrace::bench::bench_recovery(options);
   } else if (options.part == "store") {
     millrace::bench::bench_store(options);
   } else {

@@ -16,11 +16,13 @@ class GoneWords {
   static constexpr ByteCount kMemory = 256 * kKiB;
 
   void add(uint64_t bucket, uint64_t fingerprint, bool is_chunk) {
+    is_empty_ = false;
     uint64_t name = name_of(bucket, fingerprint, is_chunk);
     for (uint32_t probe = 0; probe < kProbes; probe++, name = turned(name)) {
       words_[word_of(name)] |= mask_of(name);
     }
   }
+  bool is_empty() const { return is_empty_; }
   bool holds(uint64_t bucket, uint64_t fingerprint, bool is_chunk) const {
     uint64_t name = name_of(bucket, fingerprint, is_chunk);
     for (uint32_t probe = 0; probe < kProbes; probe++, name = turned(name)) {
@@ -45,6 +47,7 @@ class GoneWords {
   static uint64_t mask_of(uint64_t name) { return uint64_t{1} << (name & 63); }
 
   std::array<uint64_t, kWords> words_{};
+  bool is_empty_ = true;
 };
 
 }  // namespace millrace

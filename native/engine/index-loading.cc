@@ -22,29 +22,52 @@ void Index::load(std::span<const LoadedRecord> records) {
   }
   MutexLock lock(loading_mutex_);
   MR_ASSERT(gone_ != nullptr);
-  for (const LoadedRecord& record : records) load_locked(record);
+  uint64_t loaded = 0;
+  for (const LoadedRecord& record : records) loaded += load_locked(record);
+  records_.fetch_add(loaded, std::memory_order_relaxed);
 }
 
-void Index::load_locked(const LoadedRecord& record) {
+bool Index::load_locked(const LoadedRecord& record) {
+  uint64_t* const buckets[2] = {bucket(record.hash, 0), bucket(record.hash, 1)};
   const uint64_t fingerprint = fingerprint_of(record.hash);
   const bool is_chunk = record.kind == RecordKind::chunk;
-  for (uint32_t choice = 0; choice < 2; choice++) {
-    const uint64_t number = bucket_number(bucket(record.hash, choice));
-    if (gone_->holds(number, fingerprint, is_chunk)) return;
+  if (!gone_->is_empty() && (gone_->holds(bucket_number(buckets[0]), fingerprint, is_chunk) ||
+                             gone_->holds(bucket_number(buckets[1]), fingerprint, is_chunk))) {
+    return false;
   }
   const uint64_t word = word_of(record.hash, record.address, record.length, record.kind);
   for (;;) {
-    Place place = place_for(record.hash, record.kind, record.address);
-    if (place.replaces) return;
-    if (place.expected != 0) {
+    // As place_for() chooses, without looking for the coldest word: nothing is overwritten.
+    uint64_t* free_slot = nullptr;
+    uint32_t least = kSlotsPerBucket;
+    for (uint64_t* slots : buckets) {
+      uint64_t* empty = nullptr;
+      uint32_t taken = 0;
+      for (uint32_t i = 0; i < kSlotsPerBucket; i++) {
+        const uint64_t found = atomic_word(&slots[i]).load(std::memory_order_acquire);
+        if (found == 0) {
+          if (empty == nullptr) empty = &slots[i];
+          continue;
+        }
+        taken++;
+        // A later one's.
+        if (found >> 48 == fingerprint && (kind_of(found) == RecordKind::chunk) == is_chunk) {
+          return false;
+        }
+      }
+      if (taken < least) {
+        least = taken;
+        free_slot = empty;
+      }
+    }
+    if (free_slot == nullptr) {
       // Full: what is loaded is the oldest of all and would be reclaimed before the others.
       overwritten_.fetch_add(1, std::memory_order_relaxed);
-      return;
+      return false;
     }
-    if (atomic_word(place.slot)
-            .compare_exchange_strong(place.expected, word, std::memory_order_acq_rel)) {
-      records_.fetch_add(1, std::memory_order_relaxed);
-      return;
+    uint64_t expected = 0;
+    if (atomic_word(free_slot).compare_exchange_strong(expected, word, std::memory_order_acq_rel)) {
+      return true;
     }
   }
 }

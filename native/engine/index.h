@@ -122,7 +122,7 @@ class Index {
   // Returns what was removed; without a slot: nothing.
   IndexHit remove_word(uint64_t hash, ByteOffset address);
   void remove_head_words(uint64_t hash);
-  void load_locked(const LoadedRecord& record);
+  bool load_locked(const LoadedRecord& record);
   void note_gone_locked(const uint64_t* slot, uint64_t word);
   uint64_t bucket_number(const uint64_t* slot) const {
     return static_cast<uint64_t>(slot - words_) / kSlotsPerBucket;

@@ -237,14 +237,21 @@ export const targets: readonly (Target | OutOfReach)[] = [
     value: 300,
   },
   {
-    what: 'ready after kill -9, 100 million records',
+    what: 'every record found again after a crash, 100 million, CPU of the engine',
     wording: 'at most 12 s',
-    why: 'storing so many takes longer than a benchmark may',
+    suite: 'micro-recovery',
+    // The time also has what making a procedural disk's bytes costs.
+    ...{ case: /^100 M records.*found again$/, metric: /^CPU of the engine$/, better: lower },
+    peers: null,
+    value: 12000,
   },
   {
-    what: 'ready after kill -9, 1 TB of 1 MiB chunks',
+    what: 'the same, 1 TB of 1 MiB chunks',
     wording: 'at most 1 s',
-    why: 'the disk of this machine is smaller',
+    suite: 'micro-recovery',
+    ...{ case: /^1 TB of 1 MiB.*found again$/, metric: /^CPU of the engine$/, better: lower },
+    peers: null,
+    value: 1000,
   },
   {
     what: 'objects kept after kill -9, written before',
@@ -255,8 +262,19 @@ export const targets: readonly (Target | OutOfReach)[] = [
   },
   {
     what: 'miss ratio, synthetic CDN trace at a cache of 2 %',
-    wording: 'at most .54 (LRU: .621), with at most 0.2 x the disk writes',
-    why: 'no suite replays a trace yet',
+    wording: 'at most .54 (LRU: .621)',
+    suite: 'policy',
+    ...{ case: /^cache of 2 %: ours$/, metric: /^objects missed$/, better: lower },
+    peers: null,
+    value: 0.54,
+  },
+  {
+    what: 'bytes written for it, of what LRU writes',
+    wording: 'at most 0.2',
+    suite: 'policy',
+    ...{ case: /^cache of 2 %: ours$/, metric: /^written, of what/, better: lower },
+    peers: null,
+    value: 0.2,
   },
 ];
 

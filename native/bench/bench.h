@@ -14,7 +14,7 @@ namespace millrace::bench {
 
 struct Options {
   bool quick = false;
-  bool large = false;     // index, recovery: at 100 million records too; kill: a file of 20 GiB
+  bool large = false;     // index: at 100 million records too; kill: a file of 20 GiB
   uint64_t records = 0;   // recovery: so many instead; policy: requests
   std::string part;       // device, index, hash, kill, policy, recovery or store
   std::string directory;  // for files

@@ -1,7 +1,7 @@
 // Start, look-ups, purges and reclaim at a size that no machine here has, over a procedural device: the
 // shipped store opens a disk full of records, loads every footer through the true decoders and checksums,
 // and finds records again. What making the bytes costs is CPU time of the device's own threads and shown
-// apart. --large: 100 million small records, and 1 TB of chunks; --records: so many small ones.
+// apart. --records: so many small ones.
 #include <cstdio>
 #include <cstring>
 
@@ -272,14 +272,14 @@ std::string singles_name(uint64_t records) {
 }  // namespace
 
 void bench_recovery(const Options& options) {
-  std::vector<uint64_t> counts = {options.quick ? uint64_t{5000000} : uint64_t{20000000}};
-  if (options.large) counts.push_back(100000000);
-  if (options.records > 0) counts = {options.records};
-  for (const uint64_t records : counts) {
-    AtSize(singles_name(records), Contents::singles, records, 0).run();
+  uint64_t records = options.quick ? 5000000 : 100000000;
+  if (options.records > 0) records = options.records;
+  AtSize(singles_name(records), Contents::singles, records, 0).run();
+  if (options.quick) {
+    AtSize("100 GB of 1 MiB chunks", Contents::chunks, 0, 100000000000).run();
+  } else {
+    AtSize("1 TB of 1 MiB chunks", Contents::chunks, 0, 1000000000000).run();
   }
-  AtSize("100 GB of 1 MiB chunks", Contents::chunks, 0, 100000000000).run();
-  if (options.large) AtSize("1 TB of 1 MiB chunks", Contents::chunks, 0, 1000000000000).run();
 }
 
 }  // namespace millrace::bench

@@ -47,7 +47,7 @@ test('failure: an origin whose name does not resolve is a 502 that says so', asy
   });
 });
 
-const impatient = () => ({ timeouts: { connect: '200ms', head: '200ms', idle: '200ms' } });
+const impatient = () => ({ timeouts: { connect: '1s', head: '1s', idle: '200ms' } });
 
 test('failure: an origin that sends no head in time is a 504', async (t) => {
   const never: Script = (_request, reply) => reply.closed;

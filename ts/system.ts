@@ -69,7 +69,8 @@ export async function startSystem(loaded: LoadedConfig, log: Log): Promise<Syste
     });
     const purge = (request: unknown): Promise<PurgeReport> =>
       running.purge(readPurgeRequest(request));
-    admin = await startConfiguredAdmin(config, { stats, purge }, log);
+    const segments = async () => ({ volumes: (await store?.segmentUse()) ?? [] });
+    admin = await startConfiguredAdmin(config, { stats, segments, purge }, log);
     return makeSystem(running, admin, store, stats);
   } catch (error) {
     await proxy?.close(0);

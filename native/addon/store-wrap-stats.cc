@@ -1,6 +1,7 @@
 // stats(): what the store and each of its volumes have done and hold. See store-wrap.h.
 #include <algorithm>
 
+#include "addon/arguments.h"
 #include "addon/store-wrap.h"
 
 namespace millrace {
@@ -204,6 +205,38 @@ Napi::Value StoreWrap::stats(Info info) {
   }
   out.set_list("leftOut", left_out);
   return out.object();
+}
+
+// countUse(volume, place, words, out): adds to out, for each segment, its records in a part of the index and
+// how many of them were hit; returns where the next part begins, 0 at the end. The whole takes many calls, so
+// that nobody waits for it.
+Napi::Value StoreWrap::count_use(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  const uint32_t number = arguments.u32();
+  const uint64_t first = arguments.whole();
+  const uint64_t count = arguments.whole();
+  const Napi::Value given = arguments.next();
+  Store& store = session_->store();
+  if (!arguments.ok() || number >= store.volume_count() || !given.IsTypedArray()) {
+    return Napi::Number::New(info.Env(), 0);
+  }
+  Volume& volume = store.volume(number);
+  auto out = given.As<Napi::Uint32Array>();
+  const uint32_t segments = volume.ring().segment_count();
+  if (out.TypedArrayType() != napi_uint32_array || out.ElementLength() < size_t{2} * segments ||
+      first >= volume.index().capacity()) {
+    return Napi::Number::New(info.Env(), 0);
+  }
+  uint32_t* use = out.Data();
+  const uint64_t next = volume.index().visit(first, count, [&](uint64_t word) {
+    const SegmentId segment = volume.ring().segment_at(Index::address_of(word));
+    if (segment >= segments) return;
+    use[2 * segment]++;
+    if (Index::hits_of(word) > 0) use[2 * segment + 1]++;
+  });
+  const bool is_end = next >= volume.index().capacity();
+  return Napi::Number::New(info.Env(), is_end ? 0 : static_cast<double>(next));
 }
 
 }  // namespace millrace

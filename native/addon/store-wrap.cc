@@ -41,6 +41,7 @@ Napi::Function StoreWrap::define(Napi::Env env) {
           InstanceMethod<&StoreWrap::memory_used>("memoryUsed"),
           InstanceMethod<&StoreWrap::on_staged>("onStaged"),
           InstanceMethod<&StoreWrap::on_warmed>("onWarmed"),
+          InstanceMethod<&StoreWrap::count_use>("countUse"),
           InstanceMethod<&StoreWrap::take_staged>("takeStaged"),
           InstanceMethod<&StoreWrap::staged_header>("stagedHeader"),
           InstanceMethod<&StoreWrap::settle_staged>("settleStaged"),

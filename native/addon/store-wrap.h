@@ -70,6 +70,7 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value memory_used(Info info);
   Napi::Value on_staged(Info info);
   Napi::Value on_warmed(Info info);
+  Napi::Value count_use(Info info);
   Napi::Value take_staged(Info info);
   Napi::Value staged_header(Info info);
   Napi::Value settle_staged(Info info);

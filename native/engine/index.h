@@ -92,6 +92,18 @@ class Index {
   // True when the word at hit.slot is still the one that was looked up (hits and verified aside).
   static bool unchanged(const IndexHit& hit);
 
+  // Visits up to `count` words from the place `first` on, those that lead somewhere; returns where to go on,
+  // capacity() at the end. What changes meanwhile may be missed or seen twice.
+  template <typename Visit>
+  uint64_t visit(uint64_t first, uint64_t count, Visit visit) const {
+    const uint64_t end = count < capacity() - first ? first + count : capacity();
+    for (uint64_t place = first; place < end; place++) {
+      const uint64_t word = atomic_word(words_ + place).load(std::memory_order_relaxed);
+      if (word != 0) visit(word);
+    }
+    return end;
+  }
+
   uint64_t capacity() const { return bucket_count_ * kSlotsPerBucket; }
   ByteCount memory() const { return capacity() * sizeof(uint64_t); }
   uint64_t records() const { return records_.load(std::memory_order_relaxed); }

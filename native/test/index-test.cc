@@ -326,4 +326,24 @@ TEST_CASE("ring: no pin is given once a reclaim has seen none") {
   CHECK(wrong.load() == 0);
 }
 
+TEST_CASE("index: a walk in parts sees every word once, with its hits") {
+  Index index(1024);
+  for (uint64_t number = 1; number <= 100; number++) {
+    index.insert(hash_of(number), number * kRecordGrain, 1000, RecordKind::single, 0);
+    if (number % 4 == 0) index.mark_hit(hash_of(number), false);
+  }
+  std::set<ByteOffset> seen;
+  uint64_t hits = 0;
+  uint32_t parts = 0;
+  for (uint64_t at = 0; at < index.capacity(); parts++) {
+    at = index.visit(at, 100, [&](uint64_t word) {
+      CHECK(seen.insert(Index::address_of(word)).second);
+      hits += Index::hits_of(word) > 0 ? 1 : 0;
+    });
+  }
+  CHECK(parts == 11);
+  CHECK(seen.size() == index.records());
+  CHECK(hits == 25);
+}
+
 }  // namespace millrace::test

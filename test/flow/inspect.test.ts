@@ -78,6 +78,9 @@ test('inspect: a device in use and at rest, and what is stored under a URL', asy
   const inUse = await runCommand(t, ['inspect', '-c', config]);
   t.is(inUse.status, 0);
   t.true(inUse.stdout.some((line) => RegExp(`^in use by +process ${pid} \\(`).test(line)));
+  t.true(
+    inUse.stdout.some((line) => /^hit +0 of 6 records \(0\.0 %\) since the start$/.test(line)),
+  );
   await stop();
   const shown = await runCommand(t, ['inspect', device, '--json']);
   t.like(JSON.parse(shown.stdout.join('\n')), {
@@ -88,7 +91,13 @@ test('inspect: a device in use and at rest, and what is stored under a URL', asy
     records: { single: 2, head: 1, chunk: 3 },
   });
   const text = await runCommand(t, ['inspect', device]);
-  t.regex(text.stdout.at(-1) ?? '', /^ {6}0 7\.{46}$/, 'one segment is three quarters full');
+  const lineAfter = (title: string) => text.stdout[text.stdout.indexOf(title) + 1] ?? '';
+  t.regex(lineAfter('fill, in tenths:'), /^ {6}0 7\.{46}$/, 'one segment is three quarters full');
+  t.regex(lineAfter('age:'), /^ {6}0 m\.{46}$/);
+  t.is(
+    text.stdout.at(-1),
+    'hit share: not known; nobody uses the device, and hits are not written down',
+  );
   const found = await runCommand(t, ['inspect', device, '--url', `${address}/3000000`, '--json']);
   t.is(found.status, 0);
   const [record] = JSON.parse(found.stdout.join('\n')) as Record<string, unknown>[];
@@ -96,6 +105,57 @@ test('inspect: a device in use and at rest, and what is stored under a URL', asy
   t.like(record?.head, { status: 200, etag: '"a"' });
   const none = await runCommand(t, ['inspect', device, '--url', `${address}/nothing`]);
   t.is(none.status, 1);
+});
+
+test('inspect: the share of records that were hit is asked of the instance', async (t) => {
+  const folder = temporaryFolder(t);
+  const device = join(folder, 'hits.disk');
+  const config = configFile(
+    folder,
+    [
+      `upstreams: { hub: { origins: "http://127.0.0.1:${await originOf(t)}" } }`,
+      // Without the port, which is another one in each life.
+      'routes: [ { upstream: hub, cache: { key: { host: cache.test } } } ]',
+      'listen: "127.0.0.1:0"',
+      `raw_disk_cache: { device_path: ${JSON.stringify(device)}, total_size: 256MiB, create: true }`,
+    ].join('\n'),
+  );
+  const serve = async () => {
+    const running = startCommand(t, ['serve', '-c', config]);
+    const [address] = (await running.logged('ready')).listen as string[];
+    const get = async (size: number): Promise<string | null> => {
+      const answer = await fetch(`${address}/${size}`);
+      t.is((await answer.arrayBuffer()).byteLength, size);
+      return answer.headers.get('x-cache');
+    };
+    const stop = async (): Promise<void> => {
+      running.child.kill('SIGTERM');
+      t.is((await running.ended).status, 0);
+    };
+    return { running, get, stop };
+  };
+  const first = await serve();
+  for (const size of [100, 200, 300, 400]) t.is(await first.get(size), 'MISS');
+  await first.stop();
+  // Memory is empty: this one is asked for on the disk.
+  const second = await serve();
+  await second.running.logged('found 4 records in \\d+ ms');
+  t.is(await second.get(100), 'HIT');
+  for (const how of [[device], ['-c', config]]) {
+    const { stdout } = await runCommand(t, ['inspect', ...how, '--json']);
+    const report = JSON.parse(stdout.join('\n')) as { segments: object[]; hitsUnknown: null };
+    t.like(report.segments[0], { found: 4, hit: 1 });
+    t.like(report.segments[1], { found: 0, hit: 0 });
+    t.is(report.hitsUnknown, null);
+  }
+  const text = await runCommand(t, ['inspect', device]);
+  t.true(text.stdout.some((line) => /^hit +1 of 4 records \(25\.0 %\)/.test(line)));
+  t.regex(text.stdout.at(-1) ?? '', /^ {6}0 2\.{46}$/);
+  await second.stop();
+  const rest = await runCommand(t, ['inspect', device, '--json']);
+  const report = JSON.parse(rest.stdout.join('\n')) as { segments: object[]; hitsUnknown: string };
+  t.like(report.segments[0], { found: null, hit: null });
+  t.regex(report.hitsUnknown, /^nobody uses the device/);
 });
 
 test('verify: a device as it was written, one flipped byte, and no store at all', async (t) => {

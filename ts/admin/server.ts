@@ -1,4 +1,5 @@
-// The operator's listener: GET /stats answers with every counter as JSON, POST /purge purges. Loopback or a
+// The operator's listener: GET /stats answers with every counter as JSON, GET /segments with how
+// much of each segment is used, POST /purge purges. Loopback or a
 // unix socket only, which the configuration has seen to. Knows neither the proxy nor the store: whoever
 // starts it hands in what it calls. docs/reference/admin.md describes what it takes and answers.
 
@@ -14,6 +15,8 @@ export interface AdminOptions {
   readonly listen: ServedAddress;
   /** Becomes the answer to GET /stats. */
   readonly stats: () => object;
+  /** Becomes the answer to GET /segments. */
+  readonly segments: () => Promise<object>;
   /** Gets the JSON of POST /purge as it came; rejects with MillraceError. What it resolves to is answered. */
   readonly purge: (request: unknown) => Promise<object>;
 }
@@ -64,19 +67,19 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { stats, purge }: AdminOptions,
+  { stats, segments, purge }: AdminOptions,
 ): Promise<void> {
   const path = request.url?.split('?', 1)[0];
   const isRead = request.method === 'GET' || request.method === 'HEAD';
   if (path === '/purge') {
     if (request.method === 'POST') await answerPurge(request, response, purge);
     else send(response, 405, { error: 'only POST' }, { allow: 'POST' });
-  } else if (path !== '/stats') {
-    send(response, 404, { error: 'there are only /stats and /purge here' });
+  } else if (path !== '/stats' && path !== '/segments') {
+    send(response, 404, { error: 'there are only /stats, /segments and /purge here' });
   } else if (!isRead) {
     send(response, 405, { error: 'only GET and HEAD' }, { allow: 'GET, HEAD' });
   } else {
-    send(response, 200, stats());
+    send(response, 200, path === '/stats' ? stats() : await segments());
   }
 }
 

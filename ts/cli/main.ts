@@ -21,7 +21,7 @@ import { type PurgeOptions, purgeCommand } from './commands/purge.js';
 import { serveCommand } from './commands/serve.js';
 import { statsCommand } from './commands/stats.js';
 import { verifyCommand } from './commands/verify.js';
-import { devicesNamed, keyNamed } from './targets.js';
+import { adminNamed, devicesNamed, keyNamed } from './targets.js';
 
 const exitUsage = 2;
 const exitUnusable = 3;
@@ -152,9 +152,11 @@ function makeProgram(done: (status: number) => void): Command {
       const io = { ...output, progress: process.stderr };
       const key = keyNamed(options);
       const { json } = options;
+      const admin = adminNamed(options);
+      const now = systemClock.now();
       let status = key === null ? 0 : 1;
       for (const device of devicesNamed(path, options)) {
-        const found = await inspectCommand({ path: device, key, json, now: systemClock.now() }, io);
+        const found = await inspectCommand({ path: device, key, json, admin, now }, io);
         status = key === null ? Math.max(status, found) : Math.min(status, found);
       }
       done(status);

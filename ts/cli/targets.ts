@@ -1,7 +1,7 @@
 // Which devices and which key a command is about: a path as its argument, or what a configuration names.
 
 import { loadConfig } from '../config/load.js';
-import type { Config } from '../config/schema.js';
+import type { Config, ServedAddress } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
 import { keyOfUrl } from '../proxy/explain.js';
 
@@ -42,4 +42,9 @@ export function keyNamed(named: Named): string | null {
     configOf(named) ??
     loadConfig({ input: { upstream_address: '127.0.0.1:80', enable_l2_cache: false } }).config;
   return keyOfUrl(config, url);
+}
+
+/** Where the instance of --config is asked; null without one. */
+export function adminNamed(named: Named): ServedAddress | null {
+  return configOf(named)?.admin.listen ?? null;
 }

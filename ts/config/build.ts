@@ -101,6 +101,11 @@ function defaultSocketOf(settings: Settings): string | null {
   if (settings.l2_backend === 'file') return directory === undefined ? null : `${directory}.sock`;
   const device = disks[0]?.device_path;
   if (device === undefined) return null;
+  return socketBeside(device);
+}
+
+/** Where an instance is asked that uses this device and was not told another place. */
+export function socketBeside(device: string): string {
   // Nothing but devices belongs into /dev.
   return device.startsWith('/dev/') ? `/run/millrace-${basename(device)}.sock` : `${device}.sock`;
 }

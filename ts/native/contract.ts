@@ -107,6 +107,11 @@ export interface NativeStore {
     skip: number,
     length: number,
   ): number;
+  /**
+   * Adds to `out`, for each segment of a volume, the records in a part of the index and how many of them were
+   * hit. Returns where the next part begins; 0: that was the last.
+   */
+  countUse(volume: number, place: number, words: number, out: Uint32Array): number;
   stats(): NativeStats;
 }
 

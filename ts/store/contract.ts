@@ -140,6 +140,20 @@ export interface VolumeStats {
   readonly [counter: string]: number | string | boolean;
 }
 
+/** How much of what a segment holds is used. */
+export interface SegmentUse {
+  /** Records that the store would find. */
+  readonly records: number;
+  /** Of these, asked for on the disk, or given up by memory after that, since they were written or found. */
+  readonly hit: number;
+}
+
+export interface VolumeUse {
+  readonly device: string;
+  /** Of this process: a start knows no hits of earlier ones. */
+  readonly segments: readonly SegmentUse[];
+}
+
 export interface StoreStats {
   /** With l2_backend raw_disk: the devices in use, and those that the start went on without. */
   readonly volumes?: readonly VolumeStats[];
@@ -212,6 +226,8 @@ export interface CacheStore {
   /** This version lacks a part: it is not found any more. Nothing is purged, nothing is written. */
   forget(object: StoredObject): void;
   stats(): StoreStats;
+  /** Of each device; empty without. Takes a while, in which others go on. */
+  segmentUse(): Promise<readonly VolumeUse[]>;
   /** Flushes what is buffered, seals, marks the device clean, joins the threads. */
   close(): Promise<void>;
 }

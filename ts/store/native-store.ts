@@ -16,9 +16,11 @@ import type {
   StoredObject,
   StoreStats,
   Tier,
+  VolumeUse,
 } from './contract.js';
 import { decodeHead, encodeHead, type Head, headFlags } from './entry.js';
 import type { FileCompressor } from './file-compressor.js';
+import { fileStats } from './file-stats.js';
 import type { FileTier } from './file-tier.js';
 import { FileWriter } from './file-writer.js';
 import { NativeFill, readRange } from './fill.js';
@@ -26,6 +28,7 @@ import { HeadCache } from './head-cache.js';
 import { takeLeases } from './leases.js';
 import { attachMemoryPressure, type MemoryPressure } from './memory-pressure.js';
 import { purgeFailure, purgeText } from './purge-target.js';
+import { countSegmentUse } from './segment-use.js';
 import { type DiskSide, NativeObject } from './stored-object.js';
 import {
   choiceOf,
@@ -408,19 +411,12 @@ export class NativeCacheStore implements CacheStore {
     if (this.#closing !== null) return {};
     const native = this.#native.stats();
     if (this.#files === null) return native;
-    const files = this.#files.stats();
-    return {
-      ...native,
-      ...this.#compressor?.stats(),
-      lz4Refusal: this.#lz4Refusal,
-      device: this.#files.directory,
-      files: files.files,
-      fileBytes: files.bytes,
-      filesEvicted: files.evicted,
-      filePurges: files.purgesKept,
-      writeErrors: files.writeErrors,
-      recordsFlushed: this.#writer?.recordsWritten ?? 0,
-    };
+    const lz4 = { ...this.#compressor?.stats(), lz4Refusal: this.#lz4Refusal };
+    return { ...native, ...lz4, ...fileStats(this.#files, this.#writer) };
+  }
+
+  segmentUse(): Promise<readonly VolumeUse[]> {
+    return countSegmentUse(this.#native, () => this.#closing === null);
   }
 
   close(): Promise<void> {

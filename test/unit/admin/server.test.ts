@@ -14,9 +14,10 @@ import { temporaryFolder } from '../../support/command.js';
 const anyPort: ServedAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 
 const purge = () => Promise.resolve({});
+const segments = () => Promise.resolve({ volumes: [] });
 
 async function admin(t: ExecutionContext, listen: ServedAddress, stats: () => object = () => ({})) {
-  const running = await startAdmin({ listen, stats, purge });
+  const running = await startAdmin({ listen, stats, segments, purge });
   t.teardown(() => running.close());
   return running;
 }
@@ -38,6 +39,8 @@ test('admin: other paths and methods are refused', async (t) => {
   const posted = await fetch(`${address}/stats`, { method: 'POST' });
   t.is(posted.status, 405);
   t.is(posted.headers.get('allow'), 'GET, HEAD');
+  t.deepEqual(await (await fetch(`${address}/segments`)).json(), { volumes: [] });
+  t.is((await fetch(`${address}/segments`, { method: 'POST' })).status, 405);
   const head = await fetch(`${address}/stats`, { method: 'HEAD' });
   t.is(head.status, 200);
   t.is(await head.text(), '');
@@ -57,6 +60,7 @@ test('admin: POST /purge hands the JSON on and answers with what became of it', 
   const running = await startAdmin({
     listen: anyPort,
     stats: () => ({}),
+    segments,
     purge: async (request) => {
       requests.push(request);
       if (requests.length === 2) throw new ClientError('CLIENT_BAD_REQUEST', 'names nothing');
@@ -98,6 +102,7 @@ test('admin: a unix socket is for its owner alone and goes when it is closed', a
   const running = await startAdmin({
     listen: { kind: 'unix', path },
     stats: () => ({ up: 1 }),
+    segments,
     purge,
   });
   t.is(running.address, `unix:${path}`);

@@ -1,6 +1,7 @@
-// `millrace inspect`: what a device holds, for people: its superblocks, its segments as a map with fill and
-// age, and what is stored under a URL. Reads only, also while an instance uses the device.
+// `millrace inspect`: what a device holds, for people: its superblocks, its segments as maps of fill, age and
+// hits, and what is stored under a URL. Reads only, also while an instance uses the device.
 
+import type { ServedAddress } from '../../config/schema.js';
 import { decodeHead } from '../../store/entry.js';
 import {
   type DeviceReport,
@@ -10,7 +11,9 @@ import {
 } from '../../store/inspect.js';
 import { formatDuration, formatSize } from '../../units.js';
 import { columnLines } from '../columns.js';
+import { type LiveUse, liveUseOf } from '../live-use.js';
 import { startProgress } from '../progress.js';
+import { ageMap, hitMap, segmentMap } from '../segment-maps.js';
 import type { CommandOutput } from './check.js';
 
 export interface InspectOptions {
@@ -18,6 +21,8 @@ export interface InspectOptions {
   /** Canonical key of what to look for; null: the whole device. */
   readonly key: string | null;
   readonly json: boolean;
+  /** Where the instance of the configuration is asked; null: beside the device. */
+  readonly admin: ServedAddress | null;
   /** Unix time in ms, for ages. */
   readonly now: number;
 }
@@ -26,36 +31,13 @@ export interface InspectIo extends CommandOutput {
   readonly progress: NodeJS.WriteStream;
 }
 
-const mapWidth = 64;
-
-/**
- * One character for each segment: '.' empty, 0 to 9 for tenths of a sealed one, '>' where the write head
- * stood, '!' unreadable. Long rings are drawn by the first of every so many segments.
- */
-export function segmentMap({ segments, segmentSize }: DeviceReport, rowsMax = 32): string[] {
-  const step = Math.max(1, Math.ceil(segments.length / (mapWidth * rowsMax)));
-  const shown = segments.filter((_, index) => index % step === 0);
-  const characters = shown.map(({ finding, used }) => {
-    if (finding === 'empty') return '.';
-    if (finding === 'open') return '>';
-    if (finding === 'unreadable') return '!';
-    return String(Math.min(9, Math.floor((used / segmentSize) * 10)));
-  });
-  const lines: string[] = [];
-  for (let at = 0; at < characters.length; at += mapWidth) {
-    lines.push(`${String(at * step).padStart(7)} ${characters.slice(at, at + mapWidth).join('')}`);
-  }
-  if (step > 1) lines.push(`        (every ${step}th segment)`);
-  return lines;
-}
-
 /** In whole minutes: the day is what matters. */
 function ageOf(openedMs: number, now: number): string {
   const minutes = Math.floor((now - openedMs) / 60_000);
   return minutes < 1 ? 'less than a minute ago' : `${formatDuration(minutes * 60_000)} ago`;
 }
 
-function deviceLines(report: DeviceReport, now: number): string[] {
+function deviceLines(report: DeviceReport, use: LiveUse, now: number): string[] {
   const written = report.segments.filter(({ finding }) => finding !== 'empty');
   const opened = written.map(({ openedMs }) => openedMs).filter((openedMs) => openedMs > 0);
   const used = written.reduce((sum, segment) => sum + segment.used, 0);
@@ -82,7 +64,23 @@ function deviceLines(report: DeviceReport, now: number): string[] {
       ([kind, count]) => [`${kind} records`, String(count)] as const,
     ),
   ];
-  return [...columnLines(pairs), '', ...segmentMap(report)];
+  const maps = ['fill, in tenths:', ...segmentMap(report), '', 'age:', ...ageMap(report, now), ''];
+  if (typeof use === 'string') {
+    return [...columnLines(pairs), '', ...maps, `hit share: not known; ${use}`];
+  }
+  const records = use.reduce((sum, segment) => sum + segment.records, 0);
+  const hit = use.reduce((sum, segment) => sum + segment.hit, 0);
+  pairs.push(['hit', `${hit} of ${records} records (${percent(hit, records)}) since the start`]);
+  return [...columnLines(pairs), '', ...maps, 'hit share, in tenths:', ...hitMap(use)];
+}
+
+/** `found` and `hit` of each segment: records that the instance would find, and those that were hit. */
+function withUse(report: DeviceReport, use: LiveUse): object {
+  const segments = report.segments.map((segment, index) => {
+    const known = typeof use === 'string' ? undefined : use[index];
+    return { ...segment, found: known?.records ?? null, hit: known?.hit ?? null };
+  });
+  return { ...report, segments, hitsUnknown: typeof use === 'string' ? use : null };
 }
 
 function percent(part: number, whole: number): string {
@@ -118,7 +116,7 @@ function recordLines(record: StoredRecord, now: number): string[] {
 
 /** Exit status: 0, or 1 where nothing is stored under the key. Rejects with StoreError. */
 export async function inspectCommand(options: InspectOptions, io: InspectIo): Promise<number> {
-  const { path, key, json, now } = options;
+  const { path, key, json, admin, now } = options;
   let bar: ReturnType<typeof startProgress> | undefined;
   const onProgress = (done: number, total: number): void => {
     bar ??= startProgress('read', total, (count) => `${count} segments`, io.progress);
@@ -128,8 +126,12 @@ export async function inspectCommand(options: InspectOptions, io: InspectIo): Pr
     if (key === null) {
       const report = await inspectDevice({ path, onProgress });
       bar?.stop();
-      if (json) io.stdout(JSON.stringify(report, null, 2));
-      else for (const line of deviceLines(report, now)) io.stdout(line);
+      const use =
+        report.owner === ''
+          ? 'nobody uses the device, and hits are not written down'
+          : await liveUseOf(path, admin);
+      if (json) io.stdout(JSON.stringify(withUse(report, use), null, 2));
+      else for (const line of deviceLines(report, use, now)) io.stdout(line);
       return 0;
     }
     const { records } = await findOnDevice({ path, onProgress }, key);

@@ -34,7 +34,7 @@ Napi::Value StoreWrap::begin_fill(Info info) {
   return number(info, session_->fills.add(FillEntry{std::move(fill)}));
 }
 
-// fillBegin(fill, key, head, bodyLength | -1, keep, may compress)
+// fillBegin(fill, key, head, bodyLength | -1, keep, may compress, part begin, part end, known object | 0)
 Napi::Value StoreWrap::fill_begin(Info info) {
   if (!usable(info)) return Napi::Value();
   Arguments arguments(info);
@@ -46,6 +46,9 @@ Napi::Value StoreWrap::fill_begin(Info info) {
   head.body_length = arguments.whole_or_unknown();
   head.keep = arguments.boolean();
   head.may_compress = arguments.boolean();
+  head.part_begin = arguments.whole();
+  head.part_end = arguments.whole();
+  (void)object_of(arguments, &head.known);
   if (!arguments.ok() || fill == nullptr) return info.Env().Undefined();
   head.head.assign(bytes.begin(), bytes.end());
   const Status status = fill->begin(std::move(head));
@@ -153,11 +156,41 @@ Napi::Value StoreWrap::fill_read(Info info) {
   if (!arguments.ok()) return Napi::Value();
   if (fill == nullptr || length == 0) return number(info, kMiss);
   const uint64_t object_length =
-      fill->state() == FillState::complete ? fill->produced() : kUnknownLength;
-  if (object_length != kUnknownLength && object_length <= kChunkSize) return number(info, kMiss);
+      fill->state() == FillState::complete ? fill->body_length() : kUnknownLength;
   return read_range(info, token,
                     Store::BodyRange{fill->volume(), fill->hash(), fill->incarnation(),
                                      object_length, offset, length});
+}
+
+// storedEnd(object, offset, end): the end of the stored bytes that begin at offset; or -1 - chunk where a
+// piece of that chunk has to be read before anybody can tell.
+Napi::Value StoreWrap::stored_end(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  millrace::Ref<MemoryRecord> keep;
+  const MemoryRecord* record = object_of(arguments, &keep);
+  const uint64_t offset = arguments.whole();
+  const uint64_t end = arguments.whole();
+  if (!arguments.ok()) return Napi::Value();
+  if (record == nullptr) return number(info, static_cast<double>(offset));
+  uint32_t unread = Store::kNoChunk;
+  const ByteOffset stored = session_->store().stored_end(*record, offset, end, &unread);
+  return number(info, unread == Store::kNoChunk ? static_cast<double>(stored)
+                                                : -1 - static_cast<double>(unread));
+}
+
+// missingEnd(object, offset, end): the next stored byte, as far as memory and index tell.
+Napi::Value StoreWrap::missing_end(Info info) {
+  if (!usable(info)) return Napi::Value();
+  Arguments arguments(info);
+  millrace::Ref<MemoryRecord> keep;
+  const MemoryRecord* record = object_of(arguments, &keep);
+  const uint64_t offset = arguments.whole();
+  const uint64_t end = arguments.whole();
+  if (!arguments.ok()) return Napi::Value();
+  const ByteOffset next =
+      record == nullptr ? end : session_->store().missing_end(*record, offset, end);
+  return number(info, static_cast<double>(next));
 }
 
 Napi::Value StoreWrap::close_fill(Info info) {

@@ -5,6 +5,7 @@
 #include "addon/lease-buffer.h"
 #include "addon/store-wrap.h"
 #include "base/crc32c.h"
+#include "layout/key.h"
 
 namespace millrace {
 
@@ -288,6 +289,8 @@ Napi::Value StoreWrap::adopt_chunk(Info info) {
     return Napi::Value();
   }
   const RecordHeader& header = record.value()->header;
+  // A piece is in memory now: whoever asked looks there again.
+  if ((chunk & kPieceName) != 0) return number(info, kMiss);
   if (header.kind != RecordKind::chunk || header.incarnation != incarnation ||
       header.chunk_number != chunk || skip >= header.body_length || length == 0) {
     return number(info, kMiss);

@@ -23,6 +23,8 @@ Napi::Function StoreWrap::define(Napi::Env env) {
           InstanceMethod<&StoreWrap::floor>("floor"),
           InstanceMethod<&StoreWrap::read>("read"),
           InstanceMethod<&StoreWrap::first_missing>("firstMissing"),
+          InstanceMethod<&StoreWrap::stored_end>("storedEnd"),
+          InstanceMethod<&StoreWrap::missing_end>("missingEnd"),
           InstanceMethod<&StoreWrap::read_ahead>("readAhead"),
           InstanceMethod<&StoreWrap::end_read_ahead>("endReadAhead"),
           InstanceMethod<&StoreWrap::take_pages>("takePages"),

@@ -87,6 +87,8 @@ class StoreWrap final : public Napi::ObjectWrap<StoreWrap> {
   Napi::Value fill_append(Info info);
   Napi::Value fill_finish(Info info);
   Napi::Value fill_marker(Info info);
+  Napi::Value stored_end(Info info);
+  Napi::Value missing_end(Info info);
   Napi::Value fill_fail(Info info);
   Napi::Value fill_pause(Info info);
   Napi::Value fill_drop_laggards(Info info);

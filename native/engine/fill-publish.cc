@@ -57,18 +57,24 @@ Ref<MemoryRecord> Fill::chunk_record_locked(uint32_t chunk, ByteCount length) {
   return record;
 }
 
-void Fill::hand_over_locked(uint32_t chunk, ByteCount length) {
-  const bool stored = offer_locked(chunk_record_locked(chunk, length));
+// What came up to `end`, all in one chunk: the whole chunk or, at the ends of a part, a piece of it.
+void Fill::hand_over_locked(ByteOffset end) {
+  const auto chunk = static_cast<uint32_t>(handed_end_ / kChunkSize);
+  const bool whole = handed_end_ == begin_of(chunk) &&
+                     (end == begin_of(chunk) + kChunkSize || end == head_.body_length);
+  const Ref<MemoryRecord> record = whole ? chunk_record_locked(chunk, end - handed_end_)
+                                         : piece_record_locked(handed_end_, end);
+  const bool stored = record && offer_locked(record);
   // Trimming keeps lost_ aligned with the window's first chunk; this chunk is the next one in it.
   const auto index = static_cast<size_t>(chunk - window_begin_ / kChunkSize);
   if (lost_.size() <= index) lost_.resize(index + 1, false);
   lost_[index] = !stored;
   if (!stored) {
     lost_chunks_++;
-    // What lacks a part is no use on the disk: the rest of it is not worth a write.
-    to_disk_ = false;
+    // What lacks a part is no use on the disk, the rest of it is not worth a write. What promises none is.
+    if (!head_.is_part()) to_disk_ = false;
   }
-  handed_end_ = begin_of(chunk) + length;
+  handed_end_ = end;
   admit_for_laggards_locked();
 }
 
@@ -84,7 +90,8 @@ void Fill::admit_for_laggards_locked() {
   const ByteOffset first = window_begin_ / kChunkSize;
   for (size_t index = 0; index < lost_.size(); index++) {
     const auto chunk = static_cast<uint32_t>(first + index);
-    if (!lost_[index] || begin_of(chunk) < window_begin_) continue;
+    const ByteOffset first_byte = std::max(window_begin_, head_.part_begin);
+    if (!lost_[index] || begin_of(chunk) < first_byte) continue;
     const ByteOffset end = std::min(begin_of(chunk) + kChunkSize, handed_end_);
     if (!store_->offer(chunk_record_locked(chunk, end - begin_of(chunk)))) return;
     lost_[index] = false;
@@ -174,7 +181,9 @@ Status Fill::publish_marker(Bytes marker, Sequence floor) {
     return Status(Code::invalid, "not the head of a Vary marker");
   }
   MutexLock lock(mutex_);
-  if (state_ == FillState::failed || purged_ || verdict_locked() == PurgeVerdict::gone) {
+  // Of one that broke off, an incomplete object may be left.
+  const bool is_none = state_ == FillState::failed && !head_.known;
+  if (is_none || purged_ || verdict_locked() == PurgeVerdict::gone) {
     return Status(Code::not_found, "the key was purged, or nothing came of the fill");
   }
   const bool vouches = floor > 0 && floor <= birth_ &&

@@ -36,17 +36,33 @@ Fill::~Fill() {
 Status Fill::begin(FillHead head) {
   const Result<HeadView> view = decode_head(head.head);
   if (!view.ok()) return Status(Code::invalid, view.status().message());
+  if (head.key.size() + head.head.size() > kMaximumKeyAndHead) head.keep = false;
+  const KeyHash hash = store_->place_in(primary_.volume, head.key).hash;
+  if (head.is_part() &&
+      (!head.keep || head.part_end > head.body_length || head.body_length == kUnknownLength ||
+       (view.value().flags & kHeadIncomplete) == 0 ||
+       (head.known && !(head.known->header.hash == hash)))) {
+    return Status(Code::invalid, "a part that does not fit its body or cannot be stored");
+  }
+  const Ref<MemoryRecord> known = head.known;
   MutexLock lock(mutex_);
   if (state_ != FillState::waiting) return Status(Code::invalid, "the fill has begun already");
   state_ = FillState::running;
   head_ = std::move(head);
-  if (head_.key.size() + head_.head.size() > kMaximumKeyAndHead) head_.keep = false;
-  hash_ = store_->place_in(primary_.volume, head_.key).hash;
-  incarnation_ = store_->next_incarnation();
+  hash_ = hash;
+  incarnation_ = known ? known->header.incarnation : store_->next_incarnation();
   has_strong_validator_ = (view.value().flags & kHeadStrongValidator) != 0;
+  may_resume_ = has_strong_validator_ && (view.value().flags & kHeadAcceptsRanges) != 0;
   expires_ms_ = useless_from_ms(view.value());
   // Once, so that all parts of an object go the same way.
-  to_disk_ = head_.keep && store_->admits(KeyPlace{primary_.volume, hash_});
+  const KeyPlace place{primary_.volume, hash_};
+  to_disk_ = head_.keep && ((known && store_->is_on_disk(place)) || store_->admits(place));
+  if (head_.is_part()) {
+    produced_ = head_.part_begin;
+    handed_end_ = head_.part_begin;
+    window_begin_ = round_down(head_.part_begin, kPageSize);
+    if (!known) publish_incomplete_locked();
+  }
   wake_locked();
   return Status();
 }
@@ -60,7 +76,7 @@ Fill::Appended Fill::append(Bytes bytes) {
       MutexLock lock(mutex_);
       if (state_ != FillState::running) return result;
       const ByteCount in_page = produced_ % kPageSize;
-      if (window_begin_ + pages_.size() * kPageSize == produced_) {
+      if (window_begin_ + pages_.size() * kPageSize <= produced_) {
         const PageRef* last = pages_.empty() ? nullptr : &pages_.back();
         PageRef page = store_->pool().allocate(kPageSize, last);
         if (!page) {
@@ -85,9 +101,9 @@ Fill::Appended Fill::append(Bytes bytes) {
     result.accepted += count;
     MutexLock lock(mutex_);
     produced_ += count;
-    const bool stays_single = head_.body_length <= kChunkSize;
+    const bool stays_single = head_.body_length <= kChunkSize && !head_.is_part();
     if (head_.keep && !stays_single && is_aligned(produced_, kChunkSize)) {
-      hand_over_locked(static_cast<uint32_t>(produced_ / kChunkSize - 1), kChunkSize);
+      hand_over_locked(produced_);
     }
     wake_locked();
     if (is_aligned(produced_, kPageSize)) trim_locked();
@@ -99,34 +115,43 @@ Fill::Appended Fill::append(Bytes bytes) {
 }
 
 Status Fill::finish() {
-  MutexLock lock(mutex_);
-  if (state_ != FillState::running) return Status(Code::invalid, "the fill is not running");
-  if (head_.body_length != kUnknownLength && head_.body_length != produced_) {
-    return Status(Code::invalid, "the body is shorter than its head says", 0, produced_);
-  }
-  state_ = FillState::complete;
-  head_.body_length = produced_;
-  paused_ = false;
-  // A soft purge makes stale what is found later; it may be stored.
-  if (verdict_locked() == PurgeVerdict::gone) purged_ = true;
-  if (head_.keep) {
-    if (produced_ <= kChunkSize && handed_end_ == 0) {
-      if (!purged_) publish_single_locked();
-    } else {
-      const ByteCount rest = produced_ - handed_end_;
-      if (rest > 0) hand_over_locked(static_cast<uint32_t>(handed_end_ / kChunkSize), rest);
-      if (!purged_) publish_head_locked();
+  Ref<MemoryRecord> known;
+  {
+    MutexLock lock(mutex_);
+    if (state_ != FillState::running) return Status(Code::invalid, "the fill is not running");
+    const uint64_t end = head_.is_part() ? head_.part_end : head_.body_length;
+    if (end != kUnknownLength && end != produced_) {
+      return Status(Code::invalid, "the body is shorter than its head says", 0, produced_);
     }
+    state_ = FillState::complete;
+    if (!head_.is_part()) head_.body_length = produced_;
+    paused_ = false;
+    // A soft purge makes stale what is found later; it may be stored.
+    if (verdict_locked() == PurgeVerdict::gone) purged_ = true;
+    if (head_.is_part()) {
+      if (produced_ > handed_end_) hand_over_locked(produced_);
+      if (!purged_) known = head_.known;
+    } else if (head_.keep) {
+      if (produced_ <= kChunkSize && handed_end_ == 0) {
+        if (!purged_) publish_single_locked();
+      } else {
+        if (produced_ > handed_end_) hand_over_locked(produced_);
+        if (!purged_) publish_head_locked();
+      }
+    }
+    handed_end_ = produced_;
+    wake_locked();
+    trim_locked();
   }
-  handed_end_ = produced_;
-  wake_locked();
-  trim_locked();
+  // Takes a lock of the store, which calls fills with it.
+  if (known) complete(known);
   return Status();
 }
 
 void Fill::fail() {
   MutexLock lock(mutex_);
   if (state_ == FillState::complete || state_ == FillState::failed) return;
+  if (keep_what_came_locked() && !head_.is_part()) publish_incomplete_locked();
   state_ = FillState::failed;
   paused_ = false;
   wake_locked();
@@ -153,7 +178,7 @@ void Fill::unfollow(Follower* follower) {
 FollowerPoll Fill::poll(Follower* follower, ByteCount maximum, std::vector<PageSpan>* spans) {
   MutexLock lock(mutex_);
   follower->waiting = false;
-  if (follower->cursor < window_begin_) return FollowerPoll::behind;
+  if (follower->cursor < std::max(window_begin_, head_.part_begin)) return FollowerPoll::behind;
   if (follower->cursor >= produced_) {
     if (state_ == FillState::complete) return FollowerPoll::end;
     if (state_ == FillState::failed) return FollowerPoll::failed;
@@ -226,9 +251,14 @@ FillState Fill::state() {
   return state_;
 }
 
-ByteCount Fill::produced() {
+ByteOffset Fill::produced() {
   MutexLock lock(mutex_);
   return produced_;
+}
+
+uint64_t Fill::body_length() {
+  MutexLock lock(mutex_);
+  return head_.body_length;
 }
 
 uint32_t Fill::follower_count() {

@@ -1,6 +1,9 @@
 // One running fetch: a producer that appends, any number of followers that read with cursors of their own,
 // a window of pages in between. Whole chunks go to the memory tier and to staging as they complete; the
-// head goes last, so a crash leaves orphans and never a head that lies. Callable from any thread.
+// head goes last, so a crash leaves orphans and never a head that lies. Of a part of a body the head goes
+// first and promises nothing: each whole chunk is stored under its name, and a piece of the chunks at both
+// ends. A fill that breaks off leaves such an incomplete object too, where a strong validator and ranges let
+// a later one go on. Callable from any thread.
 //
 // The window keeps what somebody still needs and cannot get elsewhere: the incomplete chunk, and up to
 // kWindow bytes behind the producer for followers that are close. A follower that falls out of it reads
@@ -41,6 +44,13 @@ struct FillHead {
   uint64_t body_length = kUnknownLength;  // when the framing tells it
   bool keep = false;                      // false: one reader, nothing stored
   bool may_compress = false;              // the body is neither coded nor of a kind that never shrinks
+  // A part of a body whose length is known: bytes [part_begin, part_end). The head has kHeadIncomplete then.
+  ByteOffset part_begin = 0;
+  ByteOffset part_end = 0;
+  // The incomplete object that the part completes; null: it is the first of a new version.
+  Ref<MemoryRecord> known{};
+
+  bool is_part() const { return part_begin < part_end; }
 };
 
 class Fill : public RefCounted<Fill> {
@@ -68,7 +78,7 @@ class Fill : public RefCounted<Fill> {
     FillPause pause = FillPause::none;  // the producer's notice is posted when it may go on
   };
   Appended append(Bytes bytes);
-  // running -> complete. invalid when fewer bytes came than the head's body_length.
+  // running -> complete. invalid when fewer bytes came than the head's body_length, or than the part has.
   Status finish();
   // waiting or running -> failed.
   void fail();
@@ -92,7 +102,8 @@ class Fill : public RefCounted<Fill> {
   FillState state();
   // Why the producer should pause right now; none once it may go on.
   FillPause pause_reason();
-  ByteCount produced();
+  ByteOffset produced();  // end of what came, counted from the body's begin
+  uint64_t body_length();
   uint32_t follower_count();
   // Identity of the version that is being stored; valid after begin().
   KeyHash hash() const { return hash_; }
@@ -107,12 +118,18 @@ class Fill : public RefCounted<Fill> {
  private:
   RecordHeader header_of(RecordKind kind) const;
   PurgeVerdict verdict_locked() const;
-  void hand_over_locked(uint32_t chunk, ByteCount length);
+  void hand_over_locked(ByteOffset end);
   void publish_head_locked();
   void publish_single_locked();
   void drop_older_locked(const MemoryRecord& record);
   bool offer_locked(const Ref<MemoryRecord>& record);
   Ref<MemoryRecord> chunk_record_locked(uint32_t chunk, ByteCount length);
+  // fill-parts.cc
+  Ref<MemoryRecord> piece_record_locked(ByteOffset from, ByteOffset end);
+  std::vector<uint8_t> head_with_locked(bool is_incomplete) const;
+  void publish_incomplete_locked();
+  bool keep_what_came_locked();
+  void complete(const Ref<MemoryRecord>& known);
   void admit_for_laggards_locked();
   void trim_locked();
   FillPause pause_reason_locked();
@@ -133,6 +150,7 @@ class Fill : public RefCounted<Fill> {
   KeyHash hash_{};
   uint64_t incarnation_ = 0;
   bool has_strong_validator_ = false;
+  bool may_resume_ = false;       // a later request can ask for the rest of this version
   uint64_t expires_ms_ = 0;       // from when on nobody can use the object in any way; 0: unknown
   bool purged_ = false;
   bool laggards_dropped_ = false;

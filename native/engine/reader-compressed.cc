@@ -47,7 +47,7 @@ bool ReadOperation::needs_second_read(Status* status) {
 // read, and the device has chosen the thread by that.
 bool ReadOperation::goes_elsewhere() {
   if (is_handed_over_) return false;
-  const bool is_chunk = target_.key.empty();
+  const bool is_chunk = !reads_whole();
   const auto at = static_cast<uint32_t>(is_chunk ? address_ % kBlockAlignment
                                                  : address_ - read_offset_);
   const Bytes first = is_chunk ? Bytes(header_page_.data(), kBlockAlignment)

@@ -61,9 +61,8 @@ Status ReadOperation::prepare(const IndexHit& hit) {
   is_handed_over_ = false;
   requests_[0] = IoRequest{};
   requests_[1] = IoRequest{};
-  return target_.key.empty() ? prepare_blocks(Index::address_of(hit.word))
-                             : prepare_whole(Index::address_of(hit.word),
-                                             Index::length_bound_of(hit.word));
+  return reads_whole() ? prepare_whole(Index::address_of(hit.word), Index::length_bound_of(hit.word))
+                       : prepare_blocks(Index::address_of(hit.word));
 }
 
 // A single or head record is read in one go, header and body into consecutive pages.
@@ -219,14 +218,14 @@ void ReadOperation::verify() {
   }
   Ref<MemoryRecord> record;
   Status status;
-  if (target_.key.empty() && !is_second_read_ && needs_second_read(&status)) {
+  if (!reads_whole() && !is_second_read_ && needs_second_read(&status)) {
     if (status.ok()) {
       submit();
       return;
     }
   } else {
     if (goes_elsewhere()) return;
-    status = target_.key.empty() ? verify_blocks(&record) : verify_whole(&record);
+    status = reads_whole() ? verify_whole(&record) : verify_blocks(&record);
   }
   if (status.ok()) {
     if (!target_.is_ahead) context_.index->mark_hit(hit_);
@@ -267,6 +266,11 @@ Status ReadOperation::verify_whole(Ref<MemoryRecord>* out) {
   const std::string_view key(reinterpret_cast<const char*>(view.key.data()), view.key.size());
   if (!(view.header.hash == target_.hash) || key != target_.key) {
     return Status(Code::not_found, "another key's record");
+  }
+  if (target_.is_piece && (view.header.kind != RecordKind::chunk ||
+                           view.header.incarnation != target_.incarnation ||
+                           view.header.chunk_number != target_.chunk_number)) {
+    return Status(Code::not_found, "another object's piece");
   }
   if (is_compressed(view.header)) return decode_whole(view, at + distance.value(), out);
   auto record = Ref<MemoryRecord>::adopt(new MemoryRecord());

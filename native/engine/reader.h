@@ -31,7 +31,7 @@ struct ReaderContext {
   uint32_t volume = 0;  // for the records that are made
 };
 
-// What to find. With a key: a single or head of that key, whole. Without: a chunk.
+// What to find. With a key: a single or head of that key, whole. Without: a chunk, or a piece of one.
 struct ReadTarget {
   KeyHash hash{};
   std::string key;
@@ -40,6 +40,7 @@ struct ReadTarget {
   uint32_t body_length = 0;      // chunks: length of the whole chunk's body
   uint32_t first_block = 0;      // chunks: 64 KiB blocks wanted
   uint32_t block_count = 0;
+  bool is_piece = false;         // a piece of a chunk, whole, wherever in the chunk it lies
   bool is_ahead = false;         // nobody has asked for it yet: it does not count as hit
 };
 
@@ -61,6 +62,8 @@ class ReadOperation {
   ~ReadOperation() = default;
 
   void try_next();
+  // Read and checked in one go, whatever its length: no blocks of it were asked for.
+  bool reads_whole() const { return !target_.key.empty() || target_.is_piece; }
   Status prepare(const IndexHit& hit);
   Status prepare_whole(ByteOffset address, ByteCount bound);
   Status prepare_blocks(ByteOffset address);

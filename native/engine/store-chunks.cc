@@ -80,11 +80,9 @@ Found Store::read_chunk(const BodyRange& range, std::vector<PageSpan>* spans, Fi
     *spans = found->slice(in_chunk, part);
     return Found::hit;
   }
-  if (is_off(range.volume) || closed()) return Found::miss;
   const ByteCount chunk_length = chunk_length_of(range.object_length, chunk);
-  if (in_chunk >= chunk_length) return Found::miss;
-  IndexHit hits[Index::kMaximumHits];
-  if (volumes_[range.volume]->index().lookup(hash.low, hits) == 0) return Found::miss;
+  if (in_chunk >= chunk_length || closed()) return Found::miss;
+  if (!is_chunk_indexed(range.volume, hash)) return read_piece(range, spans, done, context);
   ByteCount wanted = std::min(range.length, chunk_length - in_chunk);
   PendingChunk* pending = nullptr;
   if (done != nullptr) {
@@ -208,20 +206,11 @@ uint32_t Store::first_missing_chunk(const MemoryRecord& record, ByteOffset offse
                                     ByteCount length) {
   if (record.header.kind != RecordKind::head || length == 0) return kNoChunk;
   const ByteOffset last = (offset + length - 1) / kChunkSize;
-  Staging* staging = this->staging(record.volume);
-  const Index* index = volumes_.empty() ? nullptr : &volumes_[record.volume]->index();
   for (ByteOffset chunk = offset / kChunkSize; chunk <= last && chunk < kNoChunk; chunk++) {
     const auto number = static_cast<uint32_t>(chunk);
     const KeyHash hash =
         chunk_hash(record.volume, record.header.hash, record.header.incarnation, number);
-    if (tier_.peek(hash) || (staging != nullptr && staging->find(hash))) continue;
-    IndexHit hits[Index::kMaximumHits];
-    const uint32_t count = index != nullptr ? index->lookup(hash.low, hits) : 0;
-    bool known = false;
-    for (uint32_t i = 0; i < count && !known; i++) {
-      known = Index::kind_of(hits[i].word) == RecordKind::chunk;
-    }
-    if (!known) return number;
+    if (!is_chunk_known(record.volume, hash)) return number;
   }
   return kNoChunk;
 }

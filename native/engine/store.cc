@@ -124,6 +124,13 @@ void Store::forget(const Ref<MemoryRecord>& record) {
 }
 
 Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head, Sequence birth) {
+  // A head on the disk for a body that lives in memory alone would promise what is not there.
+  return replace_head(record, head, birth,
+                      is_on_disk(KeyPlace{record->volume, record->header.hash}));
+}
+
+Status Store::replace_head(const Ref<MemoryRecord>& record, Bytes head, Sequence birth,
+                           bool to_disk) {
   const Result<HeadView> view = decode_head(head);
   if (!view.ok()) return Status(Code::invalid, view.status().message());
   if (record->key.size() + head.size() > Fill::kMaximumKeyAndHead) {
@@ -143,12 +150,17 @@ Status Store::refresh(const Ref<MemoryRecord>& record, Bytes head, Sequence birt
   for (const PageSpan& span : record->body) refreshed->body.push_back(span.share());
   refreshed->seal();
   MutexLock lock(fills_mutex_);
+  if ((view.value().flags & kHeadIncomplete) != 0) {
+    // Completed meanwhile: that must not be taken back by what was asked for before.
+    const Ref<MemoryRecord> now =
+        peek_head(KeyPlace{record->volume, record->header.hash}, record->key);
+    if (now && (head_flags(now->head_bytes()) & kHeadIncomplete) == 0) return Status();
+  }
   if (!is_current_locked(*record) || verdict(*record) == PurgeVerdict::gone) {
     return Status(Code::not_found, "the object was purged or replaced before its 304 came");
   }
   tier_.publish(refreshed);
-  // A head on the disk for a body that lives in memory alone would promise what is not there.
-  if (is_on_disk(KeyPlace{record->volume, record->header.hash})) offer(refreshed);
+  if (to_disk) offer(refreshed);
   return Status();
 }
 

@@ -129,10 +129,25 @@ class Store : public RefCounted<Store> {
   static constexpr uint32_t kNoChunk = ~uint32_t{0};
   uint32_t first_missing_chunk(const MemoryRecord& record, ByteOffset offset, ByteCount length);
 
+  // Incomplete objects (kHeadIncomplete): of a chunk that is not stored there may be one piece, a run of its
+  // bytes under a name of its own. read_chunk finds those too.
+  Ref<MemoryRecord> piece_in_memory(uint32_t volume, const KeyHash& object, uint64_t incarnation,
+                                    uint32_t chunk);
+  // End of the stored bytes that begin at `offset`, at most `end`; `offset` where that byte is missing.
+  // *unread: a chunk whose piece lies on the device and only tells its bounds when it was read, or kNoChunk.
+  ByteOffset stored_end(const MemoryRecord& record, ByteOffset offset, ByteOffset end,
+                        uint32_t* unread);
+  // The next stored byte from `offset` on as far as memory and index tell, at most `end`.
+  ByteOffset missing_end(const MemoryRecord& record, ByteOffset offset, ByteOffset end);
+  // Every chunk is on the disk or on its way there.
+  bool is_whole_on_disk(const MemoryRecord& record);
+
   Ref<Fill> begin_fill(std::string primary_key, Notice producer);
   // A 304: the same body under a new head, born when the origin was asked. The record must be a single or
   // head record of this store.
   Status refresh(const Ref<MemoryRecord>& record, Bytes head, Sequence birth);
+  // The same for a head that says something new about the body; `to_disk`: the disk tier gets it, too.
+  Status replace_head(const Ref<MemoryRecord>& record, Bytes head, Sequence birth, bool to_disk);
   // This version turned out to lack a part: it is not found any more. No purge: nothing is written, and what
   // another fill of the key publishes stays. Nothing happens while footers are loaded: one of them may name
   // the part.
@@ -210,6 +225,12 @@ class Store : public RefCounted<Store> {
                          const IndexHit& hit);
   static void ahead_read(void* context, Status status, Ref<MemoryRecord> record,
                          const IndexHit& hit);
+  Found read_piece(const BodyRange& range, std::vector<PageSpan>* spans, FindDone done,
+                   void* context);
+  static void piece_read(void* context, Status status, Ref<MemoryRecord> record,
+                         const IndexHit& hit);
+  bool is_chunk_indexed(uint32_t volume, const KeyHash& hash) const;
+  bool is_chunk_known(uint32_t volume, const KeyHash& hash);
   static void aim(const KeyHash& hash, uint64_t incarnation, uint32_t number,
                   ByteCount chunk_length, ByteCount in_chunk, ByteCount wanted,
                   ReadTarget* target);

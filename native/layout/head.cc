@@ -197,6 +197,15 @@ Result<HeadView> decode_head(Bytes bytes) {
   return head;
 }
 
+uint16_t head_flags(Bytes head) {
+  return head.size() < kHeadFixedSize ? 0 : load_le<uint16_t>(head, 6);
+}
+
+void set_head_flags(MutableBytes head, uint16_t flags) {
+  MR_ASSERT_OP(head.size(), >=, kHeadFixedSize);
+  store_le<uint16_t>(head, 6, flags);
+}
+
 Bytes head_tags(Bytes head) {
   if (head.size() < kHeadFixedSize) return Bytes();
   const ByteCount length = ByteCount{load_le<uint16_t>(head, 86)} * kTagSize;

@@ -46,8 +46,9 @@ enum HeadFlag : uint16_t {
   kHeadAcceptsRanges = 1 << 5,   // the origin said Accept-Ranges: bytes
   kHeadHasSetCookie = 1 << 6,
   kHeadAuthorized = 1 << 7,      // fetched with Authorization; stored by explicit permission
+  kHeadIncomplete = 1 << 8,      // promises no part of the body: what is there is looked up chunk by chunk
 };
-inline constexpr uint16_t kHeadKnownFlags = 0xff;
+inline constexpr uint16_t kHeadKnownFlags = 0x1ff;
 
 struct HeadView {
   uint16_t status = 0;
@@ -74,6 +75,9 @@ void encode_head(const HeadView& head, MutableBytes out);
 // "Name: value\r\n" lines without NUL or bare CR/LF, that Vary names are lower-case tokens.
 Result<HeadView> decode_head(Bytes bytes);
 
+// The flags of a head that decoded before.
+uint16_t head_flags(Bytes head);
+void set_head_flags(MutableBytes head, uint16_t flags);
 // The tags of a head that decoded before, without looking at the rest; none where they are out of place.
 Bytes head_tags(Bytes head);
 

@@ -54,6 +54,10 @@ uint64_t tag_hash(std::string_view tag);
 // matches only absent. Values of accept-encoding and accept-language are also lower-cased.
 Result<std::string> variant_key(std::string_view primary, Bytes vary, std::span<const Field> fields);
 
+// Added to a chunk's number in the name of a piece: the one run of bytes that is stored of a chunk which is
+// not there as a whole.
+inline constexpr uint32_t kPieceName = uint32_t{1} << 31;
+
 // What the record of one chunk of one version of an object is called, under the device's key.
 KeyHash chunk_hash(const HashKey& hash_key, const KeyHash& object, uint64_t incarnation,
                    uint32_t chunk);

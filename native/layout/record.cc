@@ -68,7 +68,6 @@ Status check_fields(const RecordHeader& header) {
   }
   if (header.interval_begin > header.interval_end ||
       header.interval_end - header.interval_begin != header.body_length ||
-      !is_aligned(header.interval_begin, kPageSize) ||
       header.interval_end > uint32_t{1} << header.chunk_shift ||
       (!is_chunk && (header.interval_begin != 0 || header.chunk_number != 0))) {
     return Status(Code::corrupt, "a record's interval is out of range");

@@ -45,7 +45,7 @@ struct RecordHeader {
   KeyHash hash{};                // of the record: object hash for single and head
   uint64_t incarnation = 0;      // version of the object; a chunk never answers for another one
   uint32_t chunk_number = 0;
-  uint32_t interval_begin = 0;   // first byte of the chunk that the body holds; multiple of kPageSize
+  uint32_t interval_begin = 0;   // first byte of the chunk that the body holds; 0 but for a piece
   uint32_t interval_end = 0;     // one past the last; body_length == interval_end - interval_begin
   uint64_t object_length = kUnknownLength;
   uint64_t created_ms = 0;

@@ -114,7 +114,7 @@ TEST_CASE("head: status and flags outside the format are refused") {
   }
   store_le<uint16_t>(bytes, 4, 999);
   CHECK(decode_head(bytes).ok());
-  store_le<uint16_t>(bytes, 6, 0x100);
+  store_le<uint16_t>(bytes, 6, kHeadKnownFlags + 1);
   CHECK(!decode_head(bytes).ok());
 }
 

@@ -173,7 +173,7 @@ TEST_CASE("record: a valid checksum does not excuse impossible fields") {
       {"reserved byte", RecordKind::single, 7, 1, 1},
       {"reserved tail", RecordKind::single, 120, 1, 1},
       {"single with a chunk number", RecordKind::single, 48, 4, 1},
-      {"unaligned interval", RecordKind::chunk, 52, 4, 1},
+      {"interval that begins later than its body", RecordKind::chunk, 52, 4, 1},
       {"interval of another length", RecordKind::chunk, 56, 4, 99},
       {"chunk with a key", RecordKind::chunk, 60, 4, 5},
       {"chunk with a head", RecordKind::chunk, 88, 4, 5},

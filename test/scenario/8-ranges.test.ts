@@ -221,6 +221,16 @@ const partOf = (from: number, to: number, tag = '"v1"') =>
     206,
   );
 
+scenario('8.6a a part answers what lies within it, and nothing else', async (s) => {
+  s.origin.plays(partOf(2, 7), partOf(8, 9));
+  await s.client.get('/a', 'Range: bytes=2-7').gives({ status: 206, body: '234567' });
+  await s.client.get('/a', 'Range: bytes=3-5').gives(part('345', '3-5'));
+  await s.client.get('/a', 'Range: bytes=2-7').gives(part('234567', '2-7'));
+  const beyond = s.client.get('/a', 'Range: bytes=6-9');
+  await beyond.gives({ status: 206, body: '6789', cache: 'MISS' });
+  await s.origin.got(2, { fields: { Range: 'bytes=8-9', 'If-Range': '"v1"' } });
+});
+
 scenario('8.6b a part with a Content-Range that makes no sense is not stored', async (s) => {
   const ranges = ['bytes 2-9/10', 'bytes 2-4/4', 'bytes 4-2/10', 'bytes */10', '2-4/10', 'x'];
   for (const [at, range] of ranges.entries()) {
@@ -237,6 +247,22 @@ scenario('8.6c a part is never served as the whole', async ({ origin, client }) 
   const asked = client.get('/a', 'Range: bytes=2-4', 'Cache-Control: no-store');
   await asked.gives({ status: 206, body: '234' });
   await client.get('/a').gives({ body: digits });
+});
+
+scenario('8.7a parts of one strong tag become a whole', async (s) => {
+  s.origin.plays(partOf(0, 4), partOf(5, 9));
+  await s.client.get('/a', 'Range: bytes=0-4').gives({ status: 206, body: '01234' });
+  await s.client.get('/a', 'Range: bytes=5-9').gives({ status: 206, body: '56789' });
+  await s.client.get('/a').gives({ body: digits, cache: 'HIT', fields: { 'Content-Range': null } });
+  await s.client.get('/a', 'Range: bytes=4-5').gives(part('45', '4-5'));
+});
+
+scenario('8.7d what lacks is asked for, and a 200 replaces everything', async (s) => {
+  s.origin.plays(partOf(3, 6), answer([fresh, 'ETag: "v2"'], 'abcdefghij'));
+  await s.client.get('/a', 'Range: bytes=3-6').gives({ status: 206, body: '3456' });
+  await s.client.get('/a').gives({ body: 'abcdefghij' });
+  await s.origin.got(2, { fields: { 'If-Range': '"v1"' } });
+  await s.client.get('/a', 'Range: bytes=3-6').gives(part('defg', '3-6'));
 });
 
 scenario('8.7b parts of two versions are never put together', async ({ origin, client }) => {

@@ -44,6 +44,10 @@ export interface NativeStore {
   readNow(object: number, offset: number, length: number): LeaseList | typeof nativePending;
   /** Fills `out` with body bytes from `offset` on; false where one record in memory has not all of them. */
   copyBody(object: number, offset: number, out: Uint8Array): boolean;
+  /** End of the stored bytes from `offset` on; -1 - n where a piece of chunk n must be read first. */
+  storedEnd(object: number, offset: number, end: number): number;
+  /** The next stored byte from `offset` on, as far as memory and index tell. */
+  missingEnd(object: number, offset: number, end: number): number;
   firstMissing(object: number, offset: number, length: number): number;
   /** A handle on the chunk at this offset, which is being read before it is asked for; 0: it is not. */
   readAhead(object: number, offset: number): number;
@@ -68,6 +72,11 @@ export interface NativeStore {
     bodyLength: number,
     keep: boolean,
     mayCompress: boolean,
+    /** Bytes [partBegin, partEnd) of the body; equal: the whole. */
+    partBegin: number,
+    partEnd: number,
+    /** The incomplete object that the part belongs to; 0: the first part of a new version. */
+    known: number,
   ): void;
   fillAppend(fill: number, bytes: Uint8Array, from: number): number;
   fillFinish(fill: number): void;

@@ -20,6 +20,7 @@ import { fill } from './fill.js';
 import { finish } from './finish.js';
 import { lookup } from './lookup.js';
 import { options } from './options.js';
+import type { PartRequest } from './part-request.js';
 import { pass } from './pass.js';
 import { purge } from './purge.js';
 import { revalidate } from './revalidate.js';
@@ -36,6 +37,8 @@ export interface Answer {
   readonly bodyLength: number | null;
   /** Null: there is none (HEAD from the origin, 204, 304). */
   readonly body: BodySource | null;
+  /** Of a body that is not there as a whole: bytes [start, end) are. */
+  readonly available?: { readonly start: number; readonly end: number };
   /** The decided head of a response that is or will be stored; null for one that passes through. */
   readonly head: Head | null;
   /** Asked last before the head is sent: true where a purge has taken what the answer was made from. */
@@ -71,11 +74,15 @@ export interface Exchange {
   hasRequestBody: boolean;
   /** Found by lookup; closed by finish. */
   stored: StoredObject | null;
+  /** Only this part of the body is to be fetched. */
+  part: PartRequest | null;
   /** What else is stored of this URI, where its responses vary. */
   variants: Variants | null;
   answer: Answer | null;
   handling: CacheHandling;
   failure: Error | null;
+  /** Times that the store was asked: what others fetch meanwhile may make it worth asking again. */
+  lookups: number;
   /** A stale answer was tried already: fail must not try again. */
   hasFallenBack: boolean;
   sentStatus: number;
@@ -111,7 +118,7 @@ const steps: Readonly<Record<Exclude<StepName, 'finish'>, StepRow>> = {
   purge: { run: purge, next: ['finish', 'fail'] },
   route: { run: route, next: ['lookup', 'pass', 'fail'] },
   lookup: { run: lookup, next: ['serve', 'fill', 'revalidate', 'pass', 'fail'] },
-  fill: { run: fill, next: ['serve', 'fail'] },
+  fill: { run: fill, next: ['serve', 'lookup', 'fail'] },
   revalidate: { run: revalidate, next: ['serve', 'fail'] },
   pass: { run: pass, next: ['serve', 'fail'] },
   serve: { run: serve, next: ['finish', 'fill', 'fail'] },
@@ -149,6 +156,8 @@ export function newExchange(
     hasRequestBody: false,
     stored: null,
     variants: null,
+    part: null,
+    lookups: 0,
     answer: null,
     handling: { hit: false },
     failure: null,

@@ -4,6 +4,7 @@
 
 import type { Clock } from '../clock.js';
 import type { RawFields } from '../http/fields.js';
+import type { PartRequest } from './part-request.js';
 import type { RunningFill } from './running-fill.js';
 
 /** As long as Varnish remembers by default; a storable answer forgets it at once. */
@@ -27,10 +28,10 @@ export class FillTable {
   }
 
   /** A fill that this request may join or has to wait for; null: start one. */
-  join(key: string, fields: RawFields): RunningFill | null {
+  join(key: string, fields: RawFields, part: PartRequest | null): RunningFill | null {
     const candidates = this.#running.get(key);
     if (candidates === undefined) return null;
-    for (const candidate of candidates) if (candidate.mayServe(fields)) return candidate;
+    for (const candidate of candidates) if (candidate.mayServe(fields, part)) return candidate;
     return null;
   }
 
@@ -89,10 +90,12 @@ export class FillTable {
     return false;
   }
 
-  /** Bytes that the furthest running fill of this key has; 0 where none runs. */
-  producedOf(key: string): number {
-    let produced = 0;
-    for (const fill of this.#running.get(key) ?? []) produced = Math.max(produced, fill.produced);
+  /** Bytes that the furthest running fill of the whole body has; null where none runs. */
+  producedOf(key: string): number | null {
+    let produced: number | null = null;
+    for (const fill of this.#running.get(key) ?? []) {
+      if (!fill.isPart) produced = Math.max(produced ?? 0, fill.produced);
+    }
     return produced;
   }
 

@@ -4,8 +4,11 @@
 
 import { UpstreamError } from '../errors.js';
 import { withoutTags } from '../http/tags.js';
+import type { Head } from '../store/entry.js';
 import { fillBody, upstreamBody } from './body.js';
-import type { Exchange, StepName } from './exchange.js';
+import type { Answer, Exchange, StepName } from './exchange.js';
+import { lookupsMax } from './part-request.js';
+import { patchedBody } from './patched-body.js';
 import { bodyLengthOf, type FillOutcome, RunningFill } from './running-fill.js';
 import { isOriginError, mayStandIn } from './stale.js';
 import { answerFromStore, resumeOf } from './stored-answer.js';
@@ -31,7 +34,8 @@ function purgedTooOften(exchange: Exchange): UpstreamError {
 export async function obtain(exchange: Exchange): Promise<StepName> {
   const { fills } = exchange.services;
   for (let joins = 0; ; joins += 1) {
-    const running = joins < joinsMax ? fills.join(exchange.key, exchange.fields) : null;
+    const { key, fields, part } = exchange;
+    const running = joins < joinsMax ? fills.join(key, fields, part) : null;
     const leads = running === null;
     const source = running ?? new RunningFill(exchange);
     const outcome = await source.ready;
@@ -39,12 +43,23 @@ export async function obtain(exchange: Exchange): Promise<StepName> {
       // What came was asked for before the purge. Nobody else waits for it but who is here as well.
       source.abandonUnheld('its key was purged while it was fetched');
       if (joins >= purgesMax) throw purgedTooOften(exchange);
+      if (part !== null) return lookAgain(exchange);
       continue;
     }
-    if (!leads && !source.mayServe(exchange.fields) && outcome.kind === 'shared') continue;
+    if (!leads && outcome.kind === 'shared' && !source.mayServe(fields, part)) {
+      // What was fetched for another part may be stored by now, or a version to add our part to.
+      if (part !== null && exchange.lookups < lookupsMax) return lookAgain(exchange);
+      continue;
+    }
     const next = await use(exchange, source, outcome, leads);
     if (next !== null) return next;
   }
+}
+
+function lookAgain(exchange: Exchange): StepName {
+  exchange.stored?.close();
+  exchange.stored = null;
+  return 'lookup';
 }
 
 /** Null: this outcome is not for us, look again. */
@@ -85,11 +100,27 @@ function follow(
     reason: head.reason,
     fields: head.fields,
     bodyLength: head.bodyLength,
-    body: fillBody(source, head.bodyLength, resumeOf(exchange, head)),
+    ...bodyOf(exchange, source, head),
     head,
-    isPurged: () => source.isPurged(),
+    isPurged: () => source.isPurged() || exchange.part?.known?.purgeState() === 'gone',
   };
   return 'serve';
+}
+
+function bodyOf(
+  exchange: Exchange,
+  source: RunningFill,
+  head: Head,
+): Pick<Answer, 'body' | 'available'> {
+  const fetched = fillBody(source, head.bodyLength, resumeOf(exchange, head));
+  const { interval } = source;
+  if (interval === null) return { body: fetched };
+  const known = exchange.part?.known ?? null;
+  const isSame =
+    known !== null && known.head.etag === head.etag && known.head.bodyLength === head.bodyLength;
+  if (!isSame) return { body: fetched, available: interval };
+  const stored = answerFromStore(exchange, known, head).body;
+  return { body: stored === null ? fetched : patchedBody(stored, fetched, interval) };
 }
 
 async function reuse(

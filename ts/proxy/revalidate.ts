@@ -15,7 +15,7 @@ export async function freshenInBackground(exchange: Exchange): Promise<void> {
   const { freshening } = services.fills;
   const name = exchange.stored!.key;
   // By a set of its own: where the key's answers are not for sharing, no fill is there to be joined.
-  if (freshening.has(name) || services.fills.join(key, fields) !== null) return;
+  if (freshening.has(name) || services.fills.join(key, fields, null) !== null) return;
   freshening.add(name);
   try {
     await freshenStored(exchange);
@@ -31,7 +31,7 @@ async function freshenStored(exchange: Exchange): Promise<void> {
   if (found.kind !== 'object') return;
   const leader: Exchange = { ...exchange, stored: found.object, answer: null };
   try {
-    if (services.fills.join(key, fields) !== null) return;
+    if (services.fills.join(key, fields, null) !== null) return;
     const outcome = await new RunningFill(leader).ready;
     if (outcome.kind === 'private') outcome.response.body.abort();
     if (outcome.kind === 'failed') throw outcome.error;

@@ -4,17 +4,20 @@
 import { UpstreamError } from '../errors.js';
 import { mayCompress } from '../http/compressible.js';
 import { fieldValue, type RawFields } from '../http/fields.js';
+import { mergeNotModified } from '../http/merge.js';
+import { fieldsOfWhole, partOf } from '../http/partial.js';
 import { isReasonOfRequest } from '../http/storable.js';
 import { tagsMax, tagsOf } from '../http/tags.js';
-import type { Fill } from '../store/contract.js';
-import { encodeHead, type Head } from '../store/entry.js';
+import type { Fill, StoredObject } from '../store/contract.js';
+import { encodeHead, type Head, headFlags } from '../store/entry.js';
 import type { UpstreamResponse } from '../upstream/request.js';
 import type { FillShare } from './body.js';
 import type { Exchange } from './exchange.js';
 import { headOf, judge } from './head.js';
 import { askOrigin } from './origin-request.js';
+import { fitOf, type PartRequest } from './part-request.js';
 import { isOriginError, mayStandIn } from './stale.js';
-import { type Validation, validate, validationOf } from './validation.js';
+import { validate, validationOf } from './validation.js';
 
 export type FillOutcome =
   /** Storable: the body can be followed by any number of readers. */
@@ -43,12 +46,16 @@ export class RunningFill implements FillShare {
   #response: UpstreamResponse | null = null;
   #holders = 0;
   #isDone = false;
+  /** What is asked for; null: the whole body. */
+  #part: PartRequest | null;
+  #interval: { readonly start: number; readonly end: number } | null = null;
 
   /** Starts at once. `exchange` leads: its request is the one that the origin gets. */
   constructor(exchange: Exchange) {
     const { services } = exchange;
     this.key = exchange.key;
     this.#exchange = exchange;
+    this.#part = exchange.part;
     // Before the origin is asked: a purge from now on wins over what it answers.
     this.#fill = services.store!.beginFill(exchange.key, exchange.variants);
     // What the client wants stored nowhere is no reason for others to wait.
@@ -67,16 +74,34 @@ export class RunningFill implements FillShare {
     return this.#fill.produced;
   }
 
-  /** While the head is unknown anybody may wait for it; then the variant decides. */
-  mayServe(fields: RawFields): boolean {
-    if (this.isPurged()) return false;
+  /** Asked for a part of the body, and no other answer has come. */
+  get isPart(): boolean {
+    return this.#part !== null;
+  }
+
+  /** The bytes that come: of a part, once its head is there; null: all of them. */
+  get interval(): { readonly start: number; readonly end: number } | null {
+    return this.#interval;
+  }
+
+  /** While the head is unknown anybody may wait for it; then the variant decides, and the part. */
+  mayServe(fields: RawFields, part: PartRequest | null): boolean {
+    if (this.isPurged() || this.isPart !== (part !== null)) return false;
     if (this.#outcome === null) return true;
-    if (this.#outcome.kind !== 'shared') return false;
+    if (this.#outcome.kind !== 'shared' || !this.#hasPart(this.#outcome.head, part)) return false;
     const { varyNames } = this.#outcome.head;
     if (varyNames.length === 0) return true;
     const store = this.#exchange.services.store!;
     const key = store.variantKey(this.key, varyNames, fields);
     return key !== null && key === this.#variantKey;
+  }
+
+  #hasPart(head: Head, part: PartRequest | null): boolean {
+    if (part === null || this.#interval === null) return part === null;
+    const { wanted, known } = part;
+    if (wanted === null || (known !== null && known.head.etag !== head.etag)) return false;
+    const end = Math.min(wanted.end, head.bodyLength ?? wanted.end);
+    return wanted.start >= this.#interval.start && end <= this.#interval.end;
   }
 
   /** Asked for at the origin before a purge that concerns it. */
@@ -104,8 +129,15 @@ export class RunningFill implements FillShare {
   async #run(): Promise<FillOutcome> {
     try {
       let validation = validationOf(this.#exchange);
-      let response = await this.#ask(validation);
+      let response = await this.#ask(this.#part?.condition ?? validation?.condition ?? []);
       if (this.#judged !== null) return this.#judged;
+      if (this.#part !== null) {
+        // Neither the part that was asked for nor the whole: once more for the whole.
+        response.body.abort();
+        this.#part = null;
+        response = await this.#ask([]);
+        if (this.#judged !== null) return this.#judged;
+      }
       if (response.status === 304) {
         const outcome =
           validation === null
@@ -115,7 +147,7 @@ export class RunningFill implements FillShare {
         if (outcome !== null) return this.#end(outcome);
         // The 304 speaks of another version, or of no condition of ours: once more without one.
         validation = null;
-        response = await this.#ask(null);
+        response = await this.#ask([]);
         if (this.#judged !== null) return this.#judged;
         response.body.abort();
       }
@@ -128,10 +160,16 @@ export class RunningFill implements FillShare {
     }
   }
 
-  #ask(validation: Validation | null): Promise<UpstreamResponse> {
-    return askOrigin(this.#exchange, 'fill', validation?.condition ?? [], (response) => {
+  #ask(condition: RawFields): Promise<UpstreamResponse> {
+    return askOrigin(this.#exchange, 'fill', condition, (response) => {
       // At once, so that bytes that came with the head need not wait in a buffer of their own.
-      if (response.status !== 304) this.#judged = this.#judge(response);
+      if (response.status === 206 && this.#part !== null) {
+        this.#judged = this.#judgePart(response, this.#part);
+      } else if (response.status === 416 && this.#part?.known) {
+        this.#judged = null;
+      } else if (response.status !== 304) {
+        this.#judged = this.#judge(response);
+      }
     });
   }
 
@@ -145,7 +183,7 @@ export class RunningFill implements FillShare {
   }
 
   #judge(response: UpstreamResponse): FillOutcome {
-    const { services, fields } = this.#exchange;
+    const { services } = this.#exchange;
     const judgement = judge(this.#exchange, response, response);
     const bodyLength = bodyLengthOf(response);
     // Although it may be stored: what it would replace is the better answer for as long as it stands in.
@@ -159,28 +197,73 @@ export class RunningFill implements FillShare {
       this.#dropReplaced(response, reason);
       return this.#end({ kind: 'private', response, reason });
     }
+    this.#part = null;
     const head = headOf(this.#exchange, judgement, response, bodyLength);
+    return this.#begin(response, head, null);
+  }
+
+  /** Null: it is not what was asked for. */
+  #judgePart(response: UpstreamResponse, request: PartRequest): FillOutcome | null {
+    const { services } = this.#exchange;
+    const part = partOf(response.fields);
+    const fit = part === null ? null : fitOf(this.#exchange, request, response, part);
+    if (fit === 'none' || (fit === null && request.known !== null)) return null;
+    const known = fit === 'known' ? request.known : null;
+    if (part === null) return this.#end({ kind: 'private', response, reason: 'partial' });
+    const fields = fieldsOfWhole(response.fields);
+    const whole = {
+      status: 200,
+      reason: 'OK',
+      fields: known === null ? fields : mergeNotModified(known.head.fields, fields),
+      receivedMs: response.receivedMs,
+    };
+    const judgement = judge(this.#exchange, whole, response);
+    const tooLarge = part.length > services.store!.largestBody ? 'too-large' : '';
+    const reason =
+      judgement.reason || tooLarge || sizeRefusal(response, services.store!.largestBody);
+    if (reason !== '') {
+      if (known === null) return this.#end({ kind: 'private', response, reason });
+      // As after a 304 that says so.
+      services.store!.purgeKey(this.key);
+      return null;
+    }
+    const tags = known === null || tagsOf(response.fields) !== null ? null : known.head.tags;
+    const head = headOf(this.#exchange, judgement, whole, part.length, tags);
+    const flags = head.flags | headFlags.incomplete | headFlags.acceptsRanges;
+    return this.#begin(response, { ...head, flags }, { ...part, known });
+  }
+
+  #begin(
+    response: UpstreamResponse,
+    head: Head,
+    part: { start: number; end: number; known: StoredObject | null } | null,
+  ): FillOutcome {
+    const { services, fields } = this.#exchange;
+    const encoded = encodeHead(head);
     try {
       this.#variantKey = services.store!.variantKey(this.key, head.varyNames, fields);
       this.#fill.begin({
-        head: encodeHead(head),
-        bodyLength,
+        head: encoded,
+        bodyLength: head.bodyLength,
         store: true,
         mayCompress: mayCompress(head.fields),
         varyNames: head.varyNames,
         requestFields: fields,
         etag: head.etag,
+        ...(part === null ? {} : { part }),
       });
     } catch {
       // A head or key that is too large to store is served all the same.
       return this.#end({ kind: 'private', response, reason: 'head-too-large' });
     }
+    if (part !== null) this.#interval = { start: part.start, end: part.end };
+    if (part !== null && part.known !== null) this.#renew(part.known, encoded);
     services.fills.noteShareable(this.key);
     services.fills.unlist(this);
     services.fills.list(this);
     this.#response = response;
     // Whoever waits takes its place at the first byte within this turn; until then somebody holds it.
-    const place = this.#fill.follow(0);
+    const place = this.#fill.follow(part?.start ?? 0);
     this.retain();
     setImmediate(() => {
       place.close();
@@ -188,6 +271,15 @@ export class RunningFill implements FillShare {
     });
     this.#pump(response);
     return { kind: 'shared', head };
+  }
+
+  /** The newest fields are those of the whole object. */
+  #renew(known: StoredObject, head: Uint8Array): void {
+    try {
+      this.#exchange.services.store!.refresh(known, head, this.#fill);
+    } catch {
+      // No page for it, or purged or replaced meanwhile: what is stored keeps its own head.
+    }
   }
 
   /**

@@ -17,6 +17,7 @@ import {
 } from '../http/range.js';
 import { viaBehind } from '../http/via.js';
 import type { Lease } from '../store/contract.js';
+import { headFlags } from '../store/entry.js';
 import type { BodySource, BodyStream } from './body.js';
 import type { Answer, Exchange, NextStep, StepName } from './exchange.js';
 import { isClientGone } from './exchange.js';
@@ -123,6 +124,7 @@ function abandonStored(exchange: Exchange, stream: BodyStream): StepName {
 function fetchAgain(exchange: Exchange): StepName {
   exchange.stored?.close();
   exchange.stored = null;
+  exchange.part = null;
   exchange.answer = null;
   exchange.handling = { hit: false, forward: 'miss' };
   if (exchange.directives.has('only-if-cached')) {
@@ -171,7 +173,9 @@ function planOf(exchange: Exchange, answer: Answer): Plan {
   const { head } = answer;
   if (head === null || head.status !== 200) return whole;
   const now = services.clock.now();
-  if (notModified(request, head, now)) {
+  // Only what is stored as a whole tells a client that it has the response already.
+  const isWhole = (head.flags & headFlags.incomplete) === 0;
+  if (isWhole && notModified(request, head, now)) {
     return {
       ...whole,
       status: 304,
@@ -182,7 +186,17 @@ function planOf(exchange: Exchange, answer: Answer): Plan {
     };
   }
   if (answer.bodyLength === null || answer.body?.isSeekable !== true) return whole;
-  return rangeOf(whole, chooseRange(request, answer.bodyLength, head, now), answer.bodyLength);
+  const choice = chooseRange(request, answer.bodyLength, head, now);
+  return rangeOf(whole, availableOf(answer, choice, answer.bodyLength), answer.bodyLength);
+}
+
+/** What the origin sent of a body that is not stored is what there is, whatever was asked for. */
+function availableOf({ available }: Answer, choice: RangeChoice, bodyLength: number): RangeChoice {
+  if (available === undefined) return choice;
+  const { start, end } = available;
+  if (start === 0 && end === bodyLength) return choice;
+  const isWithin = choice.kind === 'part' && choice.start >= start && choice.end < end;
+  return isWithin ? choice : { kind: 'part', start, end: end - 1 };
 }
 
 function rangeOf(whole: Plan, choice: RangeChoice, bodyLength: number): Plan {

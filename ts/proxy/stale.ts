@@ -14,8 +14,9 @@ export function isOriginError(exchange: Exchange, status: number): boolean {
 
 /** disconnected: the origin said nothing. error: it said one of the above. */
 export function mayStandIn(exchange: Exchange, why: 'disconnected' | 'error'): boolean {
-  const { stored, directives, services, rule } = exchange;
-  if (stored === null) return false;
+  const { stored, part, directives, services, rule } = exchange;
+  // What lacks a part of the answer cannot stand in for it.
+  if (stored === null || part !== null) return false;
   const { maxMs } = rule!.cache.stale;
   return mayServeStale(reusable(stored.head), directives, services.clock.now(), why, maxMs);
 }

@@ -9,6 +9,7 @@ import { type Head, headFlags } from '../store/entry.js';
 import { type Resume, storedBody, UpstreamStream } from './body.js';
 import type { Answer, Exchange } from './exchange.js';
 import { askOrigin } from './origin-request.js';
+import { isIncomplete } from './part-request.js';
 import { readAheadFor } from './read-ahead.js';
 import { inFlightLimit } from './send-body.js';
 
@@ -19,7 +20,8 @@ export function answerFromStore(exchange: Exchange, object: StoredObject, head: 
     object,
     bodyLength,
     resume: resumeOf(exchange, head),
-    onMissing: () => store?.forget(object),
+    // An incomplete one lacks parts anyway: the rest of it is as good as before.
+    onMissing: () => (isIncomplete(object) ? undefined : store?.forget(object)),
     // Beside what is in flight: a whole chunk while the clients are not too many.
     readBytes: () => 2 * inFlightLimit(exchange),
     ahead: readAheadFor(exchange.socket, object, bodyLength, exchange.services.clock),

@@ -8,7 +8,7 @@ import { contradicts, matchesStored, mergeNotModified } from '../http/merge.js';
 import { isReasonOfRequest } from '../http/storable.js';
 import { tagsOf } from '../http/tags.js';
 import type { Fill, StoredObject } from '../store/contract.js';
-import { encodeHead, type Head } from '../store/entry.js';
+import { encodeHead, type Head, headFlags } from '../store/entry.js';
 import type { UpstreamResponse } from '../upstream/request.js';
 import type { Exchange } from './exchange.js';
 import { headOf, judge } from './head.js';
@@ -22,7 +22,9 @@ export interface Validation {
 }
 
 /** Null where there is nothing to validate, or nothing to validate it by. */
-export function validationOf({ stored, variants }: Exchange): Validation | null {
+export function validationOf({ stored, variants, part }: Exchange): Validation | null {
+  // A range and a condition of ours in one request could mean either.
+  if (part !== null) return null;
   if (stored === null) {
     // One of the variants may be what the origin would send: its 304 then says which.
     const tags = new Set((variants?.list ?? []).map(({ etag }) => etag));
@@ -135,7 +137,8 @@ function freshen(
   };
   const judgement = judge(exchange, merged, answer);
   const tags = tagsOf(answer.fields) === null ? head.tags : null;
-  const refreshed = headOf(exchange, judgement, merged, head.bodyLength, tags);
+  const decided = headOf(exchange, judgement, merged, head.bodyLength, tags);
+  const refreshed = { ...decided, flags: decided.flags | (head.flags & headFlags.incomplete) };
   const isSameVariant = refreshed.varyNames.join() === head.varyNames.join();
   if (judgement.store && isSameVariant) {
     replaceHead(exchange, object, refreshed, fill);

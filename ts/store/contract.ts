@@ -36,6 +36,13 @@ export interface StoredObject {
   read(offset: number, length: number): Lease[] | Promise<Lease[]>;
   /** Fills `target` with body bytes from `offset` on, where one record in memory has them all. */
   copyTo(target: Uint8Array, offset: number): boolean;
+  /**
+   * Of an incomplete object (headFlags.incomplete): the end of the stored bytes that begin at `offset`, at
+   * most `end`; `offset` itself where that byte is missing.
+   */
+  storedEnd(offset: number, end: number): number | Promise<number>;
+  /** The next stored byte from `offset` on, at most `end`, as far as is known without reading. */
+  missingEnd(offset: number, end: number): number;
   /** False where a part of these body bytes is known to be gone. Asks no device. */
   covers(offset: number, length: number): boolean;
   /**
@@ -79,6 +86,13 @@ export interface FillHead {
   /** The head's Vary names; with `requestFields` they make the key of the variant. */
   readonly varyNames: readonly string[];
   readonly requestFields: RawFields;
+  /** Bytes [start, end) of the body are fetched; the head has headFlags.incomplete then. */
+  readonly part?: {
+    readonly start: number;
+    readonly end: number;
+    /** The incomplete object that they belong to; null: a new version. */
+    readonly known: StoredObject | null;
+  };
   /** The head's, for the list of the URI's variants. */
   readonly etag?: string;
 }
@@ -89,7 +103,7 @@ export interface FillHead {
  */
 export interface Fill {
   readonly primaryKey: string;
-  /** Bytes that the producer has appended. */
+  /** End of what the producer has appended, counted from the body's begin. */
   readonly produced: number;
   /** Leaves the state waiting. */
   begin(head: FillHead): void;
@@ -103,7 +117,10 @@ export interface Fill {
   onResume: () => void;
   /** The body is whole. Publishes the last records; from now on lookup() finds the object. */
   finish(): void;
-  /** The body broke off. Nothing of it is found by lookup(). Followers get 'failed' after what exists. */
+  /**
+   * The body broke off. What came is found as an incomplete object where its head has a strong validator and
+   * ranges, else nothing is. Followers get 'failed' after what exists.
+   */
   fail(reason: Error): void;
   readonly failure: Error | null;
   /** A purge since it began concerns what it fetches: nobody joins it, no head is sent from it. */

@@ -13,6 +13,8 @@ export const headFlags = {
   acceptsRanges: 1 << 5,
   hasSetCookie: 1 << 6,
   authorized: 1 << 7,
+  /** Promises no part of the body: what is there is asked for range by range. */
+  incomplete: 1 << 8,
 } as const;
 
 const magic = 0x3148524d;

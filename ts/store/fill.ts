@@ -20,8 +20,9 @@ import {
   storeErrorOf,
   translateFailure,
 } from '../native/status.js';
-import type { Fill, FillHead, Follower, FollowerRead, Lease } from './contract.js';
+import type { Fill, FillHead, Follower, FollowerRead, Lease, StoredObject } from './contract.js';
 import { takeLeases } from './leases.js';
+import { NativeObject } from './stored-object.js';
 
 export interface FillOptions {
   readonly native: NativeStore;
@@ -76,7 +77,15 @@ export class NativeFill implements Fill {
       bodyLength,
       head.store,
       head.mayCompress ?? false,
+      head.part?.start ?? 0,
+      head.part?.end ?? 0,
+      handleOf(head.part?.known ?? null),
     );
+    if (head.part !== undefined) {
+      this.produced = head.part.start;
+      // What is incomplete is found from now on.
+      this.#options.onPublished(this, head);
+    }
     this.#options.completions.drain();
   }
 
@@ -158,6 +167,7 @@ export class NativeFill implements Fill {
     this.#rest = null;
     this.#clearGrace();
     this.#options.native.fillFail(this.handle);
+    if (this.#head !== null) this.#options.onPublished(this, this.#head);
     this.#options.completions.drain();
   }
 
@@ -267,6 +277,12 @@ class NativeFollower implements Follower {
     this.#onClose();
     this.#wake();
   }
+}
+
+function handleOf(object: StoredObject | null): number {
+  if (object === null) return 0;
+  if (!(object instanceof NativeObject)) throw new TypeError('an object of another store');
+  return object.handle;
 }
 
 /** While every page is in use: pages come back as clients read, so a moment later there may be one. */

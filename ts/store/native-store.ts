@@ -1,5 +1,5 @@
 // CacheStore over the addon: finds (Vary included), reads, fills, purges; joined with the L1 policy and, for
-// l2_backend "file", with the file tier. Everything that can be decided without bytes is decided here.
+// l2_backend "file", with the file tier. What can be decided without bytes is decided here.
 
 import { StoreError } from '../errors.js';
 import type { RawFields } from '../http/fields.js';
@@ -25,12 +25,14 @@ import type { FileTier } from './file-tier.js';
 import { FileWriter } from './file-writer.js';
 import { NativeFill, readRange } from './fill.js';
 import { HeadCache } from './head-cache.js';
-import { takeLeases } from './leases.js';
+import { leasesOf } from './leases.js';
 import { attachMemoryPressure, type MemoryPressure } from './memory-pressure.js';
+import { OutsideRecords } from './outside.js';
 import { purgeFailure, purgeText } from './purge-target.js';
 import { countSegmentUse } from './segment-use.js';
 import { type DiskSide, NativeObject } from './stored-object.js';
 import {
+  byRecency,
   choiceOf,
   markerHead,
   placesFor,
@@ -68,6 +70,7 @@ export class NativeCacheStore implements CacheStore {
   readonly #completions: Completions;
   readonly #native: NativeStore;
   readonly #files: FileTier | null;
+  readonly #outside: OutsideRecords | null;
   readonly #writer: FileWriter | null;
   readonly #compressor: FileCompressor | null;
   readonly #lz4Refusal: string;
@@ -87,11 +90,14 @@ export class NativeCacheStore implements CacheStore {
     this.#completions = reports;
     this.#native = native;
     this.#files = files?.tier ?? null;
+    this.#outside =
+      files === null ? null : new OutsideRecords(native, files.tier, () => this.#closing !== null);
     this.#compressor = files?.compressor ?? null;
     this.#lz4Refusal = files?.refusal ?? '';
     this.#disk = {
       read: (object, offset, length) => this.#readObject(object, offset, length),
       covers: (object, offset, length) => this.#covers(object, offset, length),
+      storedEnd: (object, offset, end) => this.#storedEnd(object, offset, end),
       prefetches: options.prefetches,
     };
     this.#followerGraceMs = options.followerGraceMs;
@@ -179,7 +185,7 @@ export class NativeCacheStore implements CacheStore {
       marker === noHandle ? native.find(token, key) : native.findVariant(token, marker, key);
     const handle = isOutside ? noHandle : await this.#findNative(start);
     if (handle !== noHandle) return this.#objectOf(handle, key, 'disk');
-    const adopted = this.#files === null ? noHandle : await this.#adopt(this.#files, key);
+    const adopted = (await this.#outside?.adopt(key)) ?? noHandle;
     if (adopted === noHandle) return null;
     // Again through the front: only there the floor that a marker sets for its variants is kept.
     const again = await this.#findNative(start);
@@ -201,18 +207,6 @@ export class NativeCacheStore implements CacheStore {
         reject(translateFailure(error));
       }
     });
-  }
-
-  async #adopt(files: FileTier, key: string): Promise<number> {
-    const name = this.#native.recordName(key);
-    const bytes = await files.read(name);
-    if (bytes === null || this.#closing !== null) return noHandle;
-    try {
-      return this.#native.adopt(key, bytes);
-    } catch {
-      await files.remove(name);
-      return noHandle;
-    }
   }
 
   #objectOf(handle: number, key: string, tier: Tier): NativeObject {
@@ -244,9 +238,42 @@ export class NativeCacheStore implements CacheStore {
       native.read(token, handle, offset, length),
     );
     if (leases !== null) return leases;
-    const outside = await this.#readOutside(handle, noHandle, offset, length);
+    const outside = (await this.#outside?.read(handle, noHandle, offset, length)) ?? null;
     if (outside !== null) return outside;
+    if (await this.#outside?.adoptPiece(handle, Math.floor(offset / chunkSize))) {
+      const list = native.readNow(handle, offset, length);
+      if (list !== nativePending) return leasesOf(native, list, 0);
+    }
     throw storeErrorOf(1, `byte ${offset} of a stored object is not in the store any more`);
+  }
+
+  /** Reads what tells the bounds of a piece, on whatever disk it is, before it answers. */
+  async #storedEnd(object: number, offset: number, end: number): Promise<number> {
+    let from = offset;
+    for (let tried = -1; from < end; ) {
+      const found = this.#native.storedEnd(object, from, end);
+      if (found >= end) return end;
+      const chunk = found < 0 ? -1 - found : Math.floor(found / chunkSize);
+      if (found >= 0) from = found;
+      if (found >= 0 && this.#outside?.has(object, chunk) === true) {
+        from = Math.min((chunk + 1) * chunkSize, end);
+        continue;
+      }
+      // Once for each: a piece that memory has no room for counts as missing.
+      if (chunk === tried) break;
+      tried = chunk;
+      if (found < 0) await this.#readPiece(object, chunk);
+      else if (!(await this.#outside?.adoptPiece(object, chunk))) break;
+    }
+    return from;
+  }
+
+  /** Into memory, as a side effect of reading any byte of its chunk. */
+  async #readPiece(object: number, chunk: number): Promise<void> {
+    const leases = await readRange(this.#native, this.#completions, (token) =>
+      this.#native.read(token, object, chunk * chunkSize, 1),
+    ).catch(() => null);
+    for (const lease of leases ?? []) lease.release();
   }
 
   #covers(object: number, offset: number, length: number): boolean {
@@ -254,32 +281,10 @@ export class NativeCacheStore implements CacheStore {
     for (let from = offset; from < end; ) {
       const chunk = this.#native.firstMissing(object, from, end - from);
       if (chunk < 0) return true;
-      const name = this.#native.chunkName(object, noHandle, chunk);
-      if (this.#files === null || name === undefined || !this.#files.has(name)) return false;
+      if (this.#outside?.has(object, chunk) !== true) return false;
       from = (chunk + 1) * chunkSize;
     }
     return true;
-  }
-
-  async #readOutside(
-    object: number,
-    fill: number,
-    offset: number,
-    length: number,
-  ): Promise<Lease[] | null> {
-    if (this.#files === null) return null;
-    const chunk = Math.floor(offset / chunkSize);
-    const name = this.#native.chunkName(object, fill, chunk);
-    const bytes = name === undefined ? null : await this.#files.read(name);
-    if (name === undefined || bytes === null || this.#closing !== null) return null;
-    try {
-      const skip = offset % chunkSize;
-      const result = this.#native.adoptChunk(object, fill, chunk, bytes, skip, length);
-      return result === 0 ? null : takeLeases(this.#native, result);
-    } catch {
-      await this.#files.remove(name);
-      return null;
-    }
   }
 
   variantKey(key: string, varyNames: readonly string[], fields: RawFields): string | null {
@@ -300,10 +305,8 @@ export class NativeCacheStore implements CacheStore {
     try {
       // One that was written since may vouch for more; it must not vouch for what was purged.
       if (this.#native.floor(marker.handle) < floor) return [];
-      return await this.#allOf(
-        places.map((place) => primaryKey + place),
-        marker.handle,
-      );
+      const keys = places.map((place) => primaryKey + place);
+      return await this.#allOf(keys, marker.handle);
     } finally {
       marker.close();
     }
@@ -339,6 +342,7 @@ export class NativeCacheStore implements CacheStore {
 
   beginFill(primaryKey: string, variants: Variants | null = null): Fill {
     if (this.#closing !== null) throw new StoreError('STORE_CLOSED', 'the store is closed');
+    const outside = this.#outside;
     return new NativeFill({
       native: this.#native,
       completions: this.#completions,
@@ -358,9 +362,9 @@ export class NativeCacheStore implements CacheStore {
       },
       followerGraceMs: this.#followerGraceMs,
       readOutside:
-        this.#files === null
+        outside === null
           ? null
-          : (fill, offset, length) => this.#readOutside(noHandle, fill, offset, length),
+          : (fill, offset, length) => outside.read(noHandle, fill, offset, length),
     });
   }
 
@@ -434,11 +438,6 @@ export class NativeCacheStore implements CacheStore {
       this.#completions.addon.closeStore(token, this.#native.session);
     });
   }
-}
-
-/** The most recent first: by Date, then by arrival. */
-function byRecency(a: Head, b: Head): number {
-  return b.dateS - a.dateS || b.responseMs - a.responseMs;
 }
 
 function foundVariant(object: NativeObject | null, variants: Variants): Found {

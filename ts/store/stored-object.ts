@@ -11,6 +11,8 @@ export interface DiskSide {
   /** Bytes that are not in memory. */
   read(object: number, offset: number, length: number): Promise<Lease[]>;
   covers(object: number, offset: number, length: number): boolean;
+  /** Where memory cannot tell. */
+  storedEnd(object: number, offset: number, end: number): Promise<number>;
   readonly prefetches: boolean;
 }
 
@@ -58,6 +60,15 @@ export class NativeObject implements StoredObject {
 
   covers(offset: number, length: number): boolean {
     return this.#disk.covers(this.handle, offset, length);
+  }
+
+  storedEnd(offset: number, end: number): number | Promise<number> {
+    const found = this.#native.storedEnd(this.handle, offset, end);
+    return found === end ? found : this.#disk.storedEnd(this.handle, offset, end);
+  }
+
+  missingEnd(offset: number, end: number): number {
+    return this.#native.missingEnd(this.handle, offset, end);
   }
 
   purgeState(): 'kept' | 'stale' | 'gone' {

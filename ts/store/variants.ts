@@ -73,6 +73,11 @@ export function placesFor(
   return places;
 }
 
+/** The most recent first: by Date, then by arrival. */
+export function byRecency(a: Head, b: Head): number {
+  return b.dateS - a.dateS || b.responseMs - a.responseMs;
+}
+
 /** The list with this variant in it: in its place where its choice was known, else as the first. */
 export function withVariant(list: readonly Variant[], added: Variant): readonly Variant[] {
   const at = list.findIndex(({ choice }) => choice === added.choice);

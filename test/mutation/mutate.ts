@@ -51,7 +51,9 @@ function makeCopy(number: number): string {
   }
   cpSync(join(root, 'package.json'), join(copy, 'package.json'));
   symlinkSync(join(root, 'build', 'Release'), join(copy, 'build', 'Release'));
-  for (const name of ['test', 'docs', 'prebuilds']) symlinkSync(join(root, name), join(copy, name));
+  for (const name of ['test', 'docs', 'prebuilds']) {
+    cpSync(join(root, name), join(copy, name), { recursive: true });
+  }
   return copy;
 }
 
@@ -93,11 +95,15 @@ interface Work {
   readonly mutant: Mutant;
 }
 
-async function judge(copy: string, { name, source, mutant }: Work): Promise<Survivor | null> {
+async function judge(
+  copy: string,
+  { name, source, mutant }: Work,
+  asked: typeof stages,
+): Promise<Survivor | null> {
   const file = join(copy, 'build', 'ts', 'http', `${name}.js`);
   writeFileSync(file, apply(source, mutant));
   try {
-    for (const patterns of stages) {
+    for (const patterns of asked) {
       const files = existing(patterns);
       if (files.length > 0 && !(await passes(copy, files))) return null;
     }
@@ -119,11 +125,19 @@ function workOf(only: readonly string[]): Work[] {
   });
 }
 
+interface MutateOptions {
+  readonly only: readonly string[];
+  readonly jobs: number;
+  /** Of the stages. A look: what the first does not notice, a later one may. */
+  readonly depth: number;
+}
+
 /** Prints each survivor; true when all of them are explained. */
-async function mutate(only: readonly string[], jobs: number): Promise<boolean> {
+async function mutate({ only, jobs, depth }: MutateOptions): Promise<boolean> {
+  const asked = stages.slice(0, depth);
   const work = workOf(only);
   const copies = Array.from({ length: jobs }, (_, number) => makeCopy(number));
-  if (!(await passes(copies[0]!, stages.flatMap(existing)))) {
+  if (!(await passes(copies[0]!, asked.flatMap(existing)))) {
     throw new Error('the tests fail before anything was inverted');
   }
   let next = 0;
@@ -131,7 +145,7 @@ async function mutate(only: readonly string[], jobs: number): Promise<boolean> {
   let explained = 0;
   const run = async (copy: string): Promise<void> => {
     for (let at = next++; at < work.length; at = next++) {
-      const survivor = await judge(copy, work[at]!);
+      const survivor = await judge(copy, work[at]!, asked);
       if (at % 50 === 49) process.stdout.write(`${at + 1} of ${work.length}\n`);
       if (survivor === null) continue;
       const { place, before, after } = survivor;
@@ -156,10 +170,13 @@ const { values } = parseArgs({
   options: {
     only: { type: 'string', multiple: true, default: [] },
     jobs: { type: 'string', default: String(cpus().length) },
+    'units-only': { type: 'boolean', default: false },
   },
 });
 try {
-  if (!(await mutate(values.only, Number(values.jobs)))) process.exitCode = 1;
+  const depth = values['units-only'] ? 1 : stages.length;
+  const isClean = await mutate({ only: values.only, jobs: Number(values.jobs), depth });
+  if (!isClean) process.exitCode = 1;
 } finally {
   rmSync(join(root, 'build', 'mutation'), { recursive: true, force: true });
 }

@@ -22,12 +22,8 @@ import { explanations } from './survivors.js';
 
 /** The quick ones first; the next are asked only about what the earlier ones did not notice. */
 const stages: readonly (readonly string[])[] = [
-  [
-    'build/test/unit/http/*.test.js',
-    'build/test/unit/vectors/*.test.js',
-    'build/test/model/*.test.js',
-  ],
-  ['build/test/scenario/[0-9]*.test.js'],
+  ['build/test/unit/http/*.test.js', 'build/test/unit/vectors/*.test.js'],
+  ['build/test/scenario/[0-9]*.test.js', 'build/test/model/*.test.js'],
 ];
 const limitMs = 180_000;
 

@@ -52,6 +52,7 @@ export function mutantsOf(source: string): readonly Mutant[] {
   const textOf = (node: Node): string => source.slice(node.start, node.end);
   full(tree, (node) => {
     for (const text of inversionsOf(node as Expression, textOf)) replace(node, node, text);
+    for (const member of membersOf(node as Expression)) replace(member, member, 'undefined');
     const { test } = node as Expression;
     // A comparison or connective is inverted where it stands; a bare value only has this place.
     if (test && !isInvertedItself(test as Expression)) replace(test, test, `!(${textOf(test)})`);
@@ -83,18 +84,13 @@ function inversionsOf(node: Expression, textOf: (node: Node) => string): string[
       return node.operator === '!' ? [textOf(node.argument!)] : [];
     case 'Literal':
       return typeof node.value === 'boolean' ? [String(!node.value)] : [];
-    case 'NewExpression':
-      return node.callee!.name === 'Set' ? smallerSets(node, textOf) : [];
     default:
       return [];
   }
 }
 
-/** The set without each of its members in turn. */
-function smallerSets(node: Expression, textOf: (node: Node) => string): string[] {
-  const elements = node.arguments?.[0]?.elements ?? [];
-  return elements.map((_, left) => {
-    const kept = elements.filter((_, at) => at !== left).map(textOf);
-    return `new Set([${kept.join(', ')}])`;
-  });
+/** Of a set that is written out: each of them is a decision about one value. */
+function membersOf({ type, callee, arguments: given }: Expression): readonly Node[] {
+  const isSet = type === 'NewExpression' && callee?.name === 'Set';
+  return isSet ? (given?.[0]?.elements ?? []).filter(({ type }) => type === 'Literal') : [];
 }

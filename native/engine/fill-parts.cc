@@ -1,5 +1,5 @@
 // What a fill leaves of a body that it has not whole: pieces of chunks, and the head of an incomplete object,
-// which promises nothing. See fill.h; docs/decisions/0010-incomplete-objects.md has the reasons.
+// which promises nothing. See fill.h; docs/decisions/0012-incomplete-objects.md has the reasons.
 #include <algorithm>
 
 #include "engine/fill.h"

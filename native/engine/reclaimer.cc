@@ -25,8 +25,7 @@ Reclaimer::Reclaimer(Device& device, Ring& ring, Index& index, Staging& staging,
       counters_(counters),
       options_(options),
       clean_ahead_(
-          clean_segments_ahead(ring.segment_count(), ring.geometry().segment_size)),
-      next_segment_(options.first_segment) {
+          clean_segments_ahead(ring.segment_count(), ring.geometry().segment_size)) {
   MR_ASSERT_OP(size_class_bytes(63) + 2 * kBlockAlignment, <=, kSlotSize);
 }
 
@@ -67,6 +66,7 @@ void Reclaimer::run() {
       if (stopping_) return;
     }
     next_segment_ = (segment + 1) % ring_.segment_count();
+    has_reclaimed_ = true;
     const bool freed = reclaim(segment);
     {
       MutexLock lock(mutex_);
@@ -77,15 +77,19 @@ void Reclaimer::run() {
 }
 
 // The first sealed segment from where the last reclaim ended: the ring is gone round in the order in which
-// it was written.
+// it was written. The first one of a life is looked for by its sequence: in the first lap the oldest is not
+// the one behind the place where this life began to write.
 bool Reclaimer::find_oldest(SegmentId* segment) const {
+  bool found = false;
   for (uint32_t i = 0; i < ring_.segment_count(); i++) {
     const SegmentId candidate = (next_segment_ + i) % ring_.segment_count();
     if (ring_.state(candidate) != SegmentState::sealed) continue;
+    if (found && ring_.sequence(candidate) > ring_.sequence(*segment)) continue;
     *segment = candidate;
-    return true;
+    found = true;
+    if (has_reclaimed_) break;
   }
-  return false;
+  return found;
 }
 
 bool Reclaimer::reclaim(SegmentId segment) {

@@ -30,7 +30,6 @@ class MemoryTier;
 
 struct ReclaimOptions {
   DeviceUuid uuid{};
-  SegmentId first_segment = 0;   // where the write head begins
   MemoryTier* memory = nullptr;  // what is asked for there keeps its copy on the disk warm
   uint64_t pin_wait_ms = kPinWaitMs;
 };
@@ -99,7 +98,8 @@ class Reclaimer {
   const uint32_t clean_ahead_;
   Thread thread_;
   bool started_ = false;
-  SegmentId next_segment_;  // of the reclaim thread only
+  SegmentId next_segment_ = 0;  // of the reclaim thread only
+  bool has_reclaimed_ = false;  // too
 
   Mutex mutex_;
   Condition condition_;

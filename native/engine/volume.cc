@@ -110,7 +110,6 @@ Status Volume::start(const VolumeStart& start) {
   append.hash_key = superblock_.hash_key;
   ReclaimOptions reclaim;
   reclaim.uuid = superblock_.uuid;
-  reclaim.first_segment = next_segment_;
   reclaim.memory = start.memory;
   reclaimer_ = std::make_unique<Reclaimer>(*device_, *ring_, *index_, *staging_, counters_, reclaim);
   appender_ = std::make_unique<Appender>(*device_, *ring_, *index_, *staging_, *reclaimer_,

@@ -237,11 +237,11 @@ export const targets: readonly (Target | OutOfReach)[] = [
     value: 300,
   },
   {
-    what: 'every record found again after a crash, 100 million, CPU of the engine',
+    what: 'every record found again after a crash, 100 million',
     wording: 'at most 12 s',
     suite: 'micro-recovery',
-    // The time also has what making a procedural disk's bytes costs.
-    ...{ case: /^100 M records.*found again$/, metric: /^CPU of the engine$/, better: lower },
+    // What it costs to make a procedural disk's bytes is in the time, as reading them from a disk would be.
+    ...{ case: /^100 M records.*found again$/, metric: /^time$/, better: lower },
     peers: null,
     value: 12000,
   },
@@ -249,7 +249,7 @@ export const targets: readonly (Target | OutOfReach)[] = [
     what: 'the same, 1 TB of 1 MiB chunks',
     wording: 'at most 1 s',
     suite: 'micro-recovery',
-    ...{ case: /^1 TB of 1 MiB.*found again$/, metric: /^CPU of the engine$/, better: lower },
+    ...{ case: /^1 TB of 1 MiB.*found again$/, metric: /^time$/, better: lower },
     peers: null,
     value: 1000,
   },

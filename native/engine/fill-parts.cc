@@ -67,17 +67,8 @@ std::vector<uint8_t> Fill::head_with_locked(bool is_incomplete) const {
 // Of a new version: what is stored of an older one is not found from now on.
 void Fill::publish_incomplete_locked() {
   if (purged_ || verdict_locked() == PurgeVerdict::gone) return;
-  const std::vector<uint8_t> head = head_with_locked(true);
-  RecordHeader header = header_of(RecordKind::head);
-  header.key_length = static_cast<uint32_t>(head_.key.size());
-  header.meta_length = static_cast<uint32_t>(head.size());
-  const Ref<MemoryRecord> record =
-      copy_record(store_->pool(), header, head_.key, head, std::span<const Bytes>());
-  if (!record) {
-    Counters::add(store_->counters().dropped_pages);
-    return;
-  }
-  record->volume = primary_.volume;
+  const Ref<MemoryRecord> record = head_record_locked(head_with_locked(true));
+  if (!record) return;
   head_.known = record;
   if (!offer_locked(record)) store_->forget_on_disk(KeyPlace{primary_.volume, hash_});
 }

@@ -143,19 +143,26 @@ void Fill::publish_single_locked() {
   drop_older_locked(*record);
 }
 
-void Fill::publish_head_locked() {
-  MutableBytes head(head_.head);
-  store_le<uint64_t>(head, kBodyLengthOffset, produced_);
+// Null where no page is free: counted.
+Ref<MemoryRecord> Fill::head_record_locked(Bytes head) {
   RecordHeader header = header_of(RecordKind::head);
   header.key_length = static_cast<uint32_t>(head_.key.size());
   header.meta_length = static_cast<uint32_t>(head.size());
-  const Ref<MemoryRecord> record =
+  Ref<MemoryRecord> record =
       copy_record(store_->pool(), header, head_.key, head, std::span<const Bytes>());
-  if (!record) {
+  if (record) {
+    record->volume = primary_.volume;
+  } else {
     Counters::add(store_->counters().dropped_pages);
-    return;
   }
-  record->volume = primary_.volume;
+  return record;
+}
+
+void Fill::publish_head_locked() {
+  MutableBytes head(head_.head);
+  store_le<uint64_t>(head, kBodyLengthOffset, produced_);
+  const Ref<MemoryRecord> record = head_record_locked(head);
+  if (!record) return;
   // A head promises its chunks. On the disk only an object that is whole there gets one; in memory one that
   // is whole at this moment. What memory drops of it later makes it a miss (Store::forget).
   if (to_disk_ && lost_chunks_ == 0) {

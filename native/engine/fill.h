@@ -119,6 +119,7 @@ class Fill : public RefCounted<Fill> {
   RecordHeader header_of(RecordKind kind) const;
   PurgeVerdict verdict_locked() const;
   void hand_over_locked(ByteOffset end);
+  Ref<MemoryRecord> head_record_locked(Bytes head);
   void publish_head_locked();
   void publish_single_locked();
   void drop_older_locked(const MemoryRecord& record);

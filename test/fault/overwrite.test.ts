@@ -49,6 +49,22 @@ async function taken(scene: Scene): Promise<void> {
   });
 }
 
+/** /large from an origin that goes on when the disk has what came so far: a slow disk drops nothing of it. */
+async function fetchLarge(scene: Scene, etag: readonly string[]): Promise<void> {
+  const { script } = scene.origin;
+  const whole = bodyBytes(largeLength, largeSeed);
+  scene.origin.script = async (_request, reply) => {
+    await reply.head(200, [...lifetime, ...etag, 'Content-Length', String(largeLength)]);
+    for (let at = 0; at < largeLength; at += mib) {
+      await reply.raw(whole.subarray(at, at + mib));
+      await until('the disk', () => scene.storeStats().stagedBytes === 0);
+    }
+  };
+  await scene.get(large);
+  scene.origin.script = script;
+  await taken(scene);
+}
+
 /** New objects until every segment was written anew; the client takes a little now and then. */
 async function goRound(t: ExecutionContext, scene: Scene, client: OpenResponse): Promise<void> {
   const segments = Number(scene.storeStats().volumes![0]!.segments);
@@ -94,8 +110,7 @@ async function readSlowly(t: ExecutionContext, slow: Slow): Promise<SlowReading>
   const options = { origin: originWith(slow.etag), store: 'raw', config, ...device } as const;
   await withProxy(t, options, async (scene) => {
     t.timeout(115_000);
-    await scene.get(large);
-    await taken(scene);
+    await fetchLarge(scene, slow.etag);
     await scene.restart();
     const client = await scene.open(large);
     t.is(client.field('cache-status'), 'millrace; hit; ttl=600; detail=disk');

@@ -65,6 +65,11 @@ function buildCache(cache: Settings['routes'][number]['cache']): RouteCacheConfi
     targetedFields: cache.targeted_fields,
     consumedFields: cache.consume_targeted ? lowerCase(cache.targeted_fields) : [],
     exposeKey: cache.expose_key,
+    clientAbort: {
+      policy: cache.client_abort,
+      bytesLeft: cache.abort_threshold.bytes_left,
+      completed: cache.abort_threshold.completed,
+    },
   };
 }
 

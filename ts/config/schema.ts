@@ -134,6 +134,11 @@ const routeCache = section({
   targeted_fields: z.array(fieldName()).prefault(['CDN-Cache-Control']),
   consume_targeted: flag().prefault(false),
   expose_key: flag().prefault(false),
+  client_abort: oneOf('continue', 'stop', 'threshold').prefault('continue'),
+  abort_threshold: section({
+    bytes_left: size(0, unlimited, mib).prefault('16MiB'),
+    completed: fraction().prefault(0.95),
+  }).prefault({}),
 });
 
 const route = section({
@@ -249,6 +254,15 @@ export interface RouteCacheConfig {
   readonly consumedFields: readonly string[];
   /** The key is told in Cache-Status. */
   readonly exposeKey: boolean;
+  readonly clientAbort: ClientAbortConfig;
+}
+
+/** What becomes of a fill whose last client has left. */
+export interface ClientAbortConfig {
+  readonly policy: 'continue' | 'stop' | 'threshold';
+  /** With threshold, either is enough to go on: so many bytes or fewer lack, such a part is there. */
+  readonly bytesLeft: number;
+  readonly completed: number;
 }
 
 export interface RouteConfig {

@@ -39,8 +39,8 @@ export interface BodySource {
   copyTo(target: Uint8Array, offset: number): boolean;
   /** Body bytes from `offset` on; `length` of them, or to the end where it is null. */
   open(offset: number, length: number | null): BodyStream;
-  /** Not opened and not wanted. */
-  discard(): void;
+  /** Not opened and not wanted; `hasLeft`: because the client is gone. */
+  discard(hasLeft: boolean): void;
 }
 
 /** Fetches [offset, end) of the same version from the origin; null where it cannot be proved the same. */
@@ -142,15 +142,16 @@ function isMissing(error: unknown): boolean {
 export interface FillShare {
   readonly fill: Fill;
   retain(): void;
-  release(): void;
+  /** `hasLeft`: a client went away before the end of what it had asked for. */
+  release(hasLeft: boolean): void;
 }
 
 export function fillBody(share: FillShare, bodyLength: number | null, resume: Resume): BodySource {
   // Held from now on: a fill that nobody holds may end before the body is opened.
   share.retain();
   let isHeld = true;
-  const drop = () => {
-    if (isHeld) share.release();
+  const drop = (hasLeft: boolean) => {
+    if (isHeld) share.release(hasLeft);
     isHeld = false;
   };
   return {
@@ -172,11 +173,18 @@ class FillStream implements BodyStream {
   readonly #follower: Follower;
   #end: number | null;
   readonly #resume: Resume;
-  readonly #onClose: () => void;
+  readonly #onClose: (hasLeft: boolean) => void;
   #rest: BodyStream | null = null;
   #hasBegun = false;
+  #hasEnded = false;
 
-  constructor(fill: Fill, offset: number, end: number | null, resume: Resume, onClose: () => void) {
+  constructor(
+    fill: Fill,
+    offset: number,
+    end: number | null,
+    resume: Resume,
+    onClose: (hasLeft: boolean) => void,
+  ) {
     this.#fill = fill;
     this.#end = end;
     this.#resume = resume;
@@ -200,6 +208,7 @@ class FillStream implements BodyStream {
       case 'data':
         return read.leases;
       case 'end':
+        this.#hasEnded = true;
         return null;
       case 'failed':
         throw (
@@ -238,7 +247,9 @@ class FillStream implements BodyStream {
   close(): void {
     this.#rest?.close();
     this.#follower.close();
-    this.#onClose();
+    // One that reads the rest elsewhere has not been waiting for the fill.
+    const isDone = this.#hasEnded || this.#rest !== null || this.#follower.cursor === this.#end;
+    this.#onClose(!isDone);
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { Config, RouteCacheConfig, RouteConfig } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
-import { formatDuration } from '../units.js';
+import { formatDuration, formatSize } from '../units.js';
 import { compileRoutes } from './routes.js';
 
 /** The canonical key of a GET for this URL. Throws ConfigError where no route takes it. */
@@ -54,6 +54,7 @@ export function explainUrl(config: Config, method: string, url: string): string[
     `ttl:      ${lifetimeText(config, cache)}`,
     `stale:    ${staleText(cache)}`,
     `stored:   ${storedText(cache)}`,
+    `abort:    ${abortText(cache)}`,
     `client:   Cache-Control of requests is ${cache.ignoreRequestDirectives ? 'ignored' : 'honoured'}`,
   ];
 }
@@ -99,6 +100,13 @@ const authorizationTexts = {
 
 function storedText(cache: RouteCacheConfig): string {
   return `${cookieTexts[cache.setCookie]}; ${authorizationTexts[cache.authorization]}`;
+}
+
+function abortText({ clientAbort: { policy, bytesLeft, completed } }: RouteCacheConfig): string {
+  if (policy === 'continue') return 'what all clients have left is fetched on for the store';
+  if (policy === 'stop') return 'what all clients have left is given up';
+  const part = `${completed} of it is there`;
+  return `what all clients have left is given up, unless ${part} or at most ${formatSize(bytesLeft)} lacks`;
 }
 
 function cacheWord(config: Config, method: string, isPassed: boolean): string {

@@ -20,9 +20,9 @@ export function patchedBody(
       const stop = length === null ? Number.MAX_SAFE_INTEGER : offset + length;
       return new PatchedStream(stored, fetched, { start, end }, offset, stop);
     },
-    discard() {
-      stored.discard();
-      fetched.discard();
+    discard(hasLeft) {
+      stored.discard(hasLeft);
+      fetched.discard(hasLeft);
     },
   };
 }
@@ -53,7 +53,7 @@ class PatchedStream implements BodyStream {
     if (length > 0) this.#fetched = fetched.open(from, length);
     else {
       this.#fetched = null;
-      fetched.discard();
+      fetched.discard(false);
     }
   }
 

@@ -12,6 +12,7 @@ import type { Fill, StoredObject } from '../store/contract.js';
 import { encodeHead, type Head, headFlags } from '../store/entry.js';
 import type { UpstreamResponse } from '../upstream/request.js';
 import type { FillShare } from './body.js';
+import { goesOnUnread } from './client-abort.js';
 import type { Exchange } from './exchange.js';
 import { headOf, judge } from './head.js';
 import { askOrigin } from './origin-request.js';
@@ -45,6 +46,8 @@ export class RunningFill implements FillShare {
   #variantKey: string | null = null;
   #response: UpstreamResponse | null = null;
   #holders = 0;
+  /** Somebody who read it went away before the end of the answer. */
+  #wasLeft = false;
   #isDone = false;
   /** What is asked for; null: the whole body. */
   #part: PartRequest | null;
@@ -113,16 +116,40 @@ export class RunningFill implements FillShare {
     this.#holders += 1;
   }
 
-  release(): void {
+  release(hasLeft: boolean): void {
     this.#holders -= 1;
+    this.#wasLeft ||= hasLeft;
     if (this.#holders > 0) return;
     if (this.#isDone) this.#fill.close();
-    else if (this.#isEndless()) this.abandon('nobody reads a body of unknown length any more');
+    // Whoever has joined within this turn takes hold of it before the next one.
+    else setImmediate(() => this.#judgeUnread());
+  }
+
+  #judgeUnread(): void {
+    if (this.#holders > 0 || this.#isDone) return;
+    if (this.#isEndless()) this.abandon('nobody reads a body of unknown length any more');
+    if (!this.#wasLeft || this.#isDone) return;
+    this.#wasLeft = false;
+    const { rule, services } = this.#exchange;
+    if (goesOnUnread(rule!.cache.clientAbort, this.#progress())) {
+      services.counters.fillsContinued += 1;
+      return;
+    }
+    services.counters.fillsStopped += 1;
+    this.abandon('every client has left, and the route does not fetch on for the store');
+  }
+
+  #progress(): { done: number; length: number | null } {
+    const { start, end } = this.#interval ?? { start: 0, end: this.#bodyLength() };
+    return { done: this.produced - start, length: end === null ? null : end - start };
+  }
+
+  #bodyLength(): number | null {
+    return this.#outcome?.kind === 'shared' ? this.#outcome.head.bodyLength : null;
   }
 
   #isEndless(): boolean {
-    const outcome = this.#outcome;
-    const isUnknown = outcome?.kind === 'shared' && outcome.head.bodyLength === null;
+    const isUnknown = this.#outcome?.kind === 'shared' && this.#bodyLength() === null;
     return isUnknown && this.#holders === 0 && this.produced > unreadUnknownMax;
   }
 
@@ -267,7 +294,7 @@ export class RunningFill implements FillShare {
     this.retain();
     setImmediate(() => {
       place.close();
-      this.release();
+      this.release(false);
     });
     this.#pump(response);
     return { kind: 'shared', head };

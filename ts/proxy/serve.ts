@@ -48,13 +48,13 @@ interface Plan {
 export function serve(exchange: Exchange): NextStep {
   const answer = exchange.answer;
   if (answer === null || isClientGone(exchange)) {
-    answer?.body?.discard();
+    answer?.body?.discard(true);
     exchange.failure ??= new ClientError('CLIENT_ABORTED', 'the client left before the answer');
     return 'finish';
   }
   const plan = planOf(exchange, answer);
   if (plan.body === null) {
-    answer.body?.discard();
+    answer.body?.discard(false);
     if (answer.isPurged?.() === true) return fetchAgain(exchange);
     count(exchange);
     writeHead(exchange, answer, plan);

@@ -24,6 +24,9 @@ export interface ProxyCounters {
   originErrors: number;
   clientAborts: number;
   brokenBodies: number;
+  /** Fills that their last client left: those that went on for the store, and those that were given up. */
+  fillsContinued: number;
+  fillsStopped: number;
   /** Rest of a body fetched by range because neither window nor store had it: promise 7's exception. */
   rangeResumes: number;
   bodyBytes: number;
@@ -49,6 +52,8 @@ export function zeroCounters(): ProxyCounters {
     originErrors: 0,
     clientAborts: 0,
     brokenBodies: 0,
+    fillsContinued: 0,
+    fillsStopped: 0,
     rangeResumes: 0,
     bodyBytes: 0,
     purges: 0,

@@ -23,6 +23,7 @@ const plainCache = {
   targetedFields: ['CDN-Cache-Control'],
   consumedFields: [],
   exposeKey: false,
+  clientAbort: { policy: 'continue', bytesLeft: 16 * mib, completed: 0.95 },
 } as const;
 
 test('config: the block of the design loads with every key', (t) => {
@@ -193,6 +194,8 @@ routes:
       targeted_fields: [Surrogate-Control]
       consume_targeted: true
       expose_key: true
+      client_abort: threshold
+      abort_threshold: { bytes_left: 0, completed: 0.5 }
 listen: ["[::1]:8081", "unix:/run/m.sock"]
 admin: { listen: "localhost:9001" }
 purge:
@@ -253,6 +256,7 @@ log_level: debug
         targetedFields: ['Surrogate-Control'],
         consumedFields: ['surrogate-control'],
         exposeKey: true,
+        clientAbort: { policy: 'threshold', bytesLeft: 0, completed: 0.5 },
       },
       redirects: {
         hops: 3,

@@ -26,6 +26,7 @@ test('explain: the defaults', (t) => {
     'stale:    1d while the origin cannot be reached',
     'stored:   Set-Cookie: with an explicit lifetime or public; ' +
       'Authorization: where the response permits it',
+    'abort:    what all clients have left is fetched on for the store',
     'client:   Cache-Control of requests is honoured',
   ]);
 });
@@ -42,6 +43,8 @@ test('explain: every choice of a route is told', (t) => {
       set_cookie: 'strip',
       authorization: 'refuse',
       targeted_fields: [],
+      client_abort: 'threshold',
+      abort_threshold: { bytes_left: '1MiB', completed: 0.5 },
     },
     'http://site.test/a?utm_x=1',
     { follow_redirects: 2, redirect_hosts: ['*.b.example'] },
@@ -56,6 +59,7 @@ test('explain: every choice of a route is told', (t) => {
     'stale:    2h while the origin cannot be reached, 5s while it is validated, ' +
       '1m when the origin fails, 429 counts as a failure and its Retry-After is kept',
     'stored:   Set-Cookie: without that field; Authorization: never',
+    'abort:    what all clients have left is given up, unless 0.5 of it is there or at most 1MiB lacks',
     'client:   Cache-Control of requests is ignored',
   ]);
 });

@@ -1,0 +1,260 @@
+// What becomes of a fill that all its clients have left, by the route's client_abort: what the origin still
+// sends, what is kept of what came, and what the next request asks the origin for.
+
+import test, { type ExecutionContext } from 'ava';
+import type { ConfigInput } from '../../ts/config/schema.js';
+import { bodyBytes } from '../support/bytes.js';
+import { openStopped } from '../support/client.js';
+import { type ProxyOptions, type Scene, withProxy } from '../support/harness.js';
+import { resetSocket } from '../support/reset.js';
+import type { OriginRequest, Reply, Script } from '../support/scripted-origin.js';
+import { type Gate, gate, until } from '../support/until.js';
+
+const kib = 1024;
+const mib = 1024 * kib;
+const body = bodyBytes(3 * mib + 77);
+/** In mid-chunk, so that a piece of one is kept as well. */
+const cut = mib + 70_000;
+
+type CacheInput = NonNullable<NonNullable<ConfigInput['routes']>[number]['cache']>;
+
+const resumable = ['ETag', '"v1"', 'Accept-Ranges', 'bytes'];
+
+/** Sends a first request's body up to `stopAt`, and on when `rest` opens; later ones at once. */
+class PausingOrigin {
+  /** Body bytes that were written while the connection was open. */
+  sent = 0;
+  /** The first request's connection is gone. */
+  readonly left: Gate = gate();
+  readonly rest: Gate = gate();
+  readonly #stopAt: number;
+  readonly #fields: readonly string[];
+  #asked = 0;
+
+  constructor(stopAt: number, fields: readonly string[] = resumable) {
+    this.#stopAt = stopAt;
+    this.#fields = fields;
+  }
+
+  readonly script: Script = async (request, reply) => {
+    this.#asked += 1;
+    const isFirst = this.#asked === 1;
+    const { start, end } = await this.#head(request, reply);
+    const stop = isFirst ? Math.min(start + this.#stopAt, end) : end;
+    await this.#send(reply, start, stop);
+    if (!isFirst || stop === end) return;
+    let isGone = false;
+    void reply.closed.then(() => {
+      isGone = true;
+      this.left.open();
+    });
+    await Promise.race([this.rest.opened, reply.closed]);
+    if (!isGone) await this.#send(reply, stop, end);
+  };
+
+  async #head(request: OriginRequest, reply: Reply): Promise<{ start: number; end: number }> {
+    const match = /^bytes=(\d+)-(\d+)$/.exec(request.field('range') ?? '');
+    const start = match === null ? 0 : Number(match[1]);
+    const end = match === null ? body.length : Number(match[2]) + 1;
+    const range =
+      match === null ? [] : ['Content-Range', `bytes ${start}-${end - 1}/${body.length}`];
+    const framing = ['Content-Length', `${end - start}`, ...range];
+    const fields = ['Cache-Control', 'max-age=600', ...this.#fields, ...framing];
+    await reply.head(match === null ? 200 : 206, fields);
+    return { start, end };
+  }
+
+  async #send(reply: Reply, from: number, end: number): Promise<void> {
+    for (let at = from; at < end; at += 64 * kib) {
+      const piece = body.subarray(at, Math.min(at + 64 * kib, end));
+      this.sent += piece.length;
+      await reply.raw(piece);
+    }
+  }
+}
+
+function withPolicy(
+  t: ExecutionContext,
+  cache: CacheInput,
+  { script }: { script: Script },
+  run: (scene: Scene) => Promise<void>,
+  store: ProxyOptions['store'] = 'none',
+): Promise<void> {
+  const config = () => ({ routes: [{ cache }] });
+  return withProxy(t, { origin: script, store, config }, run);
+}
+
+/** A client that has got `count` bytes of what it asked for, and is then gone. */
+async function leaveAfter(scene: Scene, count: number, range: string | null = null): Promise<void> {
+  const fields = range === null ? [] : ['Range', range];
+  const aborts = scene.counters().clientAborts!;
+  const client = await scene.open('/a', { fields });
+  await client.hasBytes(count);
+  client.leave();
+  await until('the proxy to see it', () => scene.counters().clientAborts === aborts + 1);
+}
+
+const asked = ({ origin }: Scene) => origin.requests.map((request) => request.field('range'));
+
+/** [continued, stopped] */
+const ends = (scene: Scene) => [scene.counters().fillsContinued, scene.counters().fillsStopped];
+
+async function isWholeHit(scene: Scene): Promise<boolean> {
+  await scene.settled();
+  const hit = await scene.get('/a');
+  return hit.field('x-cache') === 'HIT' && hit.isComplete && hit.body.equals(body);
+}
+
+for (const store of ['none', 'raw', 'file'] as const) {
+  test(`client abort: stop ends the fetch, the next goes on by range (store ${store})`, async (t) => {
+    const origin = new PausingOrigin(cut);
+    const run = async (scene: Scene) => {
+      await leaveAfter(scene, cut);
+      await origin.left.opened;
+      await scene.settled();
+      t.deepEqual(ends(scene), [0, 1]);
+      t.is(origin.sent, cut);
+      if (store !== 'none') await scene.restart();
+      const whole = await scene.get('/a');
+      t.is(whole.status, 200);
+      t.true(whole.body.equals(body));
+      t.deepEqual(asked(scene), [undefined, `bytes=${cut}-${body.length - 1}`]);
+      t.is(scene.origin.requests[1]!.field('if-range'), '"v1"');
+      t.is(origin.sent, body.length, 'no byte of it came twice');
+      t.true(await isWholeHit(scene));
+      t.is(scene.origin.requests.length, 2);
+    };
+    await withPolicy(t, { client_abort: 'stop' }, origin, run, store);
+  });
+}
+
+test('client abort: continue fetches the rest for nobody', async (t) => {
+  const origin = new PausingOrigin(cut);
+  await withPolicy(t, {}, origin, async (scene) => {
+    await leaveAfter(scene, cut);
+    await until('the decision', () => scene.counters().fillsContinued === 1);
+    origin.rest.open();
+    t.true(await isWholeHit(scene));
+    t.deepEqual(ends(scene), [1, 0]);
+    t.deepEqual(asked(scene), [undefined]);
+  });
+});
+
+test('client abort: nothing stops while another client reads, the last one decides', async (t) => {
+  const origin = new PausingOrigin(cut);
+  await withPolicy(t, { client_abort: 'stop' }, origin, async (scene) => {
+    const other = await scene.open('/a');
+    await leaveAfter(scene, cut);
+    origin.rest.open();
+    t.true((await other.whole()).body.equals(body));
+    t.true(await isWholeHit(scene));
+    t.deepEqual(ends(scene), [0, 0]);
+    t.is(scene.origin.requests.length, 1);
+  });
+});
+
+test('client abort: who has all that was asked for has not left', async (t) => {
+  const origin = new PausingOrigin(cut);
+  await withPolicy(t, { client_abort: 'stop' }, origin, async (scene) => {
+    const known = await scene.get('/a', ['If-None-Match', '"v1"']);
+    t.is(known.status, 304);
+    const part = await scene.get('/a', ['Range', 'bytes=0-99']);
+    t.true(part.body.equals(body.subarray(0, 100)));
+    origin.rest.open();
+    t.true(await isWholeHit(scene));
+    t.deepEqual(ends(scene), [0, 0]);
+    t.deepEqual(asked(scene), [undefined]);
+  });
+});
+
+const left = body.length - cut;
+const thresholds = [
+  { what: 'as much lacks as may', bytes_left: left, completed: 1, isContinued: true },
+  { what: 'a byte more lacks', bytes_left: left - 1, completed: 1, isContinued: false },
+  { what: 'the part that suffices is there', bytes_left: 0, completed: 0.3, isContinued: true },
+  { what: 'less than that is there', bytes_left: 0, completed: 0.4, isContinued: false },
+];
+for (const { what, isContinued, ...abort_threshold } of thresholds) {
+  test(`client abort: threshold, ${what}: ${isContinued ? 'goes on' : 'is given up'}`, async (t) => {
+    const origin = new PausingOrigin(cut);
+    const cache = { client_abort: 'threshold', abort_threshold } as const;
+    await withPolicy(t, cache, origin, async (scene) => {
+      await leaveAfter(scene, cut);
+      if (isContinued) await until('the decision', () => scene.counters().fillsContinued === 1);
+      else await origin.left.opened;
+      origin.rest.open();
+      await scene.settled();
+      t.deepEqual(ends(scene), isContinued ? [1, 0] : [0, 1]);
+      t.true((await scene.get('/a')).body.equals(body));
+      t.is(scene.origin.requests.length, isContinued ? 1 : 2);
+      t.is(origin.sent, body.length);
+    });
+  });
+}
+
+test('client abort: threshold, a body without a length is given up and not stored', async (t) => {
+  const gone = gate();
+  const script: Script = async (_request, reply) => {
+    await reply.head(200, ['Cache-Control', 'max-age=600', 'Transfer-Encoding', 'chunked']);
+    await reply.chunk(body.subarray(0, cut));
+    await reply.closed;
+    gone.open();
+  };
+  await withPolicy(t, { client_abort: 'threshold' }, { script }, async (scene) => {
+    await leaveAfter(scene, cut);
+    await gone.opened;
+    await scene.settled();
+    t.deepEqual(ends(scene), [0, 1]);
+    scene.origin.script = (_request, reply) =>
+      reply.send({ fields: ['Cache-Control', 'max-age=600'], body });
+    t.is((await scene.get('/a')).field('x-cache'), 'MISS');
+    t.true(await isWholeHit(scene));
+  });
+});
+
+test('client abort: stop of what cannot be resumed begins anew', async (t) => {
+  const origin = new PausingOrigin(cut, ['ETag', 'W/"v1"', 'Accept-Ranges', 'bytes']);
+  await withPolicy(t, { client_abort: 'stop' }, origin, async (scene) => {
+    await leaveAfter(scene, cut);
+    await origin.left.opened;
+    await scene.settled();
+    t.true((await scene.get('/a')).body.equals(body));
+    t.deepEqual(asked(scene), [undefined, undefined]);
+    t.true(await isWholeHit(scene));
+  });
+});
+
+test('client abort: of a part what came is kept as well', async (t) => {
+  const origin = new PausingOrigin(cut);
+  await withPolicy(t, { client_abort: 'stop' }, origin, async (scene) => {
+    const [start, end] = [1000, 2 * mib];
+    await leaveAfter(scene, cut, `bytes=${start}-${end - 1}`);
+    await origin.left.opened;
+    await scene.settled();
+    t.deepEqual(ends(scene), [0, 1]);
+    const again = await scene.get('/a', ['Range', `bytes=${start}-${end - 1}`]);
+    t.true(again.body.equals(body.subarray(start, end)));
+    await scene.settled();
+    t.deepEqual(asked(scene), [`bytes=${start}-${end - 1}`, `bytes=${start + cut}-${end - 1}`]);
+    t.is(origin.sent, end - start);
+  });
+});
+
+test('client abort: who leaves before the head has left as well', async (t) => {
+  const answered = gate();
+  const origin = new PausingOrigin(cut);
+  const script: Script = async (request, reply) => {
+    await answered.opened;
+    return origin.script(request, reply);
+  };
+  await withPolicy(t, { client_abort: 'stop' }, { script }, async (scene) => {
+    const client = await openStopped(scene.address, '/a');
+    await until('the request', () => scene.origin.requests.length === 1);
+    resetSocket(client);
+    answered.open();
+    await origin.left.opened;
+    await scene.settled();
+    t.deepEqual(ends(scene), [0, 1]);
+    t.true((await scene.get('/a')).body.equals(body));
+  });
+});

@@ -63,7 +63,8 @@ export class PartsStream implements BodyStream {
   }
 
   close(): void {
-    this.#stream?.close();
+    if (this.#stream !== null) this.#stream.close();
+    else if (!this.#isOver) this.#body.discard(true);
     this.#stream = null;
     this.#number = this.#multipart.parts.length;
     this.#isOver = true;

@@ -18,6 +18,7 @@ import type { PurgeReport, PurgeRequest } from '../../ts/proxy/purge-request.js'
 import type { CacheStore, StoreStats } from '../../ts/store/contract.js';
 import { formatDevice } from '../../ts/store/format.js';
 import { openStore, type StoreOptions } from '../../ts/store/store.js';
+import type { Timers } from '../../ts/upstream/timers.js';
 import type { UpstreamStats } from '../../ts/upstream/upstream.js';
 import {
   type OpenResponse,
@@ -58,6 +59,8 @@ export interface ProxyOptions {
   readonly device?: string;
   /** Laid over what the harness needs; may depend on the origin's "host:port". */
   readonly config?: (origin: string) => ConfigInput;
+  /** Bounds on waiting for another client's fill. */
+  readonly timers?: Timers;
   /** Timers, resolver and randomness towards origins. */
   readonly upstream?: StartOptions['upstream'];
 }
@@ -100,7 +103,7 @@ export async function withProxy(
   const clock = steppingClock();
   const disk = await prepareDisk(options, directory);
   const config = configFor(options, origin.address, disk);
-  const start = () => startOver(config, disk, clock, options.upstream ?? {});
+  const start = () => startOver(config, disk, clock, options);
   let running = await start();
   t.teardown(() => stop(running));
   await run({
@@ -183,7 +186,7 @@ async function startOver(
   config: Config,
   disk: Disk | null,
   clock: Clock,
-  upstream: NonNullable<StartOptions['upstream']>,
+  { timers, upstream = {} }: ProxyOptions,
 ): Promise<Running> {
   const store =
     disk === null
@@ -199,7 +202,8 @@ async function startOver(
         });
   try {
     await store?.warmed;
-    return { proxy: await startProxy({ config, store, clock, upstream }), store };
+    const options = { config, store, clock, upstream, ...(timers === undefined ? {} : { timers }) };
+    return { proxy: await startProxy(options), store };
   } catch (error) {
     await store?.close();
     throw error;

@@ -161,6 +161,7 @@ export function buildConfig(settings: Settings): Config {
     timeouts: {
       clientIdleMs: timeouts.client_idle,
       followerGraceMs: timeouts.follower_grace,
+      joinMs: timeouts.join,
     },
     logLevel: settings.log_level,
   };

@@ -182,6 +182,7 @@ export const configSchema = section({
     total: duration(1, day).prefault('1d'),
     client_idle: duration(1, day).prefault('60s'),
     follower_grace: duration(1, day).prefault('10s'),
+    join: duration(1, day).prefault('10s'),
   }).prefault({}),
   trusted_proxies: oneOrList(addressBlock()).optional(),
   log_level: oneOf(...logLevels).prefault('info'),
@@ -351,6 +352,7 @@ export interface Config {
   readonly timeouts: {
     readonly clientIdleMs: number;
     readonly followerGraceMs: number;
+    readonly joinMs: number;
   };
   readonly logLevel: LogLevel;
 }

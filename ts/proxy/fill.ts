@@ -32,13 +32,20 @@ function purgedTooOften(exchange: Exchange): UpstreamError {
 
 /** The same for a stored response that has to be validated: step revalidate. */
 export async function obtain(exchange: Exchange): Promise<StepName> {
-  const { fills } = exchange.services;
+  const { fills, counters } = exchange.services;
+  let wasLetGo = false;
   for (let joins = 0; ; joins += 1) {
     const { key, fields, part } = exchange;
     const running = joins < joinsMax ? fills.join(key, fields, part) : null;
     const leads = running === null;
     const source = running ?? new RunningFill(exchange);
-    const outcome = await source.ready;
+    // Once: who went on waiting with every new fill would never hear that the origin fails.
+    const outcome = await (leads || wasLetGo ? source.ready : source.soon);
+    if (outcome === null) {
+      counters.waitersReleased += 1;
+      wasLetGo = true;
+      continue;
+    }
     if (outcome.kind === 'shared' && source.isPurged()) {
       // What came was asked for before the purge. Nobody else waits for it but who is here as well.
       source.abandonUnheld('its key was purged while it was fetched');

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { type Clock, systemClock } from '../clock.js';
 import type { Config } from '../config/schema.js';
 import type { CacheStore } from '../store/contract.js';
+import { systemTimers, type Timers } from '../upstream/timers.js';
 import {
   openUpstream,
   type Upstream,
@@ -25,6 +26,7 @@ export interface ProxyOptions {
   /** Null: caching is off. */
   readonly store: CacheStore | null;
   readonly clock?: Clock;
+  readonly timers?: Timers;
   /** In place of the system's timers, resolver and randomness towards origins. */
   readonly upstream?: Omit<UpstreamContext, 'clock'>;
 }
@@ -84,7 +86,7 @@ function statsOf(services: Services): Record<string, number> {
 }
 
 function servicesOf(options: ProxyOptions): Services {
-  const { config, store, clock = systemClock } = options;
+  const { config, store, clock = systemClock, timers = systemTimers } = options;
   const upstreams = openUpstreams(options, clock);
   return {
     config,
@@ -94,6 +96,7 @@ function servicesOf(options: ProxyOptions): Services {
     fills: new FillTable(clock),
     backOff: new BackOff(clock),
     clock,
+    timers,
     counters: zeroCounters(),
     pseudonym: `millrace-${randomBytes(4).toString('hex')}`,
     trusted: trustedPeers(config.trustedProxies),

@@ -19,6 +19,7 @@ import { askOrigin } from './origin-request.js';
 import { fitOf, type PartRequest } from './part-request.js';
 import { isOriginError, mayStandIn } from './stale.js';
 import { validate, validationOf } from './validation.js';
+import { within } from './within.js';
 
 export type FillOutcome =
   /** Storable: the body can be followed by any number of readers. */
@@ -39,6 +40,8 @@ export class RunningFill implements FillShare {
   readonly key: string;
   /** Settles with the outcome; never rejects. */
   readonly ready: Promise<FillOutcome>;
+  /** For those who only wait: null where it takes longer than timeouts.join, and nobody else joins then. */
+  readonly soon: Promise<FillOutcome | null>;
   readonly #exchange: Exchange;
   #fill: Fill;
   #judged: FillOutcome | null = null;
@@ -67,6 +70,8 @@ export class RunningFill implements FillShare {
       this.#outcome = outcome;
       return outcome;
     });
+    const { fills, timers, config } = services;
+    this.soon = within(timers, this.ready, config.timeouts.joinMs, () => fills.unlist(this));
   }
 
   get fill(): Fill {

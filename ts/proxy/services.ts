@@ -5,6 +5,7 @@ import type { BlockList } from 'node:net';
 import type { Clock } from '../clock.js';
 import type { Config } from '../config/schema.js';
 import type { CacheStore } from '../store/contract.js';
+import type { Timers } from '../upstream/timers.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { BackOff } from './back-off.js';
 import type { FillTable } from './fill-table.js';
@@ -18,6 +19,8 @@ export interface ProxyCounters {
   stale: number;
   misses: number;
   collapsed: number;
+  /** Clients that waited for another one's fill for timeouts.join, and then no longer. */
+  waitersReleased: number;
   passes: number;
   revalidated: number;
   originRequests: number;
@@ -46,6 +49,7 @@ export function zeroCounters(): ProxyCounters {
     stale: 0,
     misses: 0,
     collapsed: 0,
+    waitersReleased: 0,
     passes: 0,
     revalidated: 0,
     originRequests: 0,
@@ -72,6 +76,7 @@ export interface Services {
   readonly fills: FillTable;
   readonly backOff: BackOff;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly counters: ProxyCounters;
   /** Our name in Via: of this process, so that two instances in a row are no loop. */
   readonly pseudonym: string;

@@ -1,5 +1,5 @@
-// Waits of the upstream layer: between two attempts, between two health checks. Handed in like the clock,
-// so that tests decide when a wait is over.
+// Waits on origins: between two attempts, between two health checks, for another client's fill. Handed in
+// like the clock, so that tests decide when a wait is over.
 
 export interface Timers {
   /** Calls back once, in `ms` at the earliest; what it returns takes that back. */

@@ -167,6 +167,7 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
     timeouts: {
       clientIdleMs: 60_000,
       followerGraceMs: 10_000,
+      joinMs: 10_000,
     },
     logLevel: 'info',
   });
@@ -213,7 +214,7 @@ l2_backend: file
 l2_cache_dir: /var/cache/m
 l2_total_size: 1TB
 raw_disk_cache: { block_size: 64KiB, use_direct_io: false, create: true, io_backend: threads }
-timeouts: { connect: 1, head: 2s, idle: 500ms, total: 1h, client_idle: 1m, follower_grace: "3" }
+timeouts: { connect: 1, head: 2s, idle: 500ms, total: 1h, client_idle: 1m, follower_grace: "3", join: 4 }
 max_retries: 4
 trusted_proxies: 10.0.0.0/8
 log_level: debug
@@ -288,6 +289,7 @@ log_level: debug
   t.deepEqual(config.timeouts, {
     clientIdleMs: 60_000,
     followerGraceMs: 3000,
+    joinMs: 4000,
   });
   t.is(config.logLevel, 'debug');
 });

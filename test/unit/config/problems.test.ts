@@ -41,7 +41,7 @@ test('config: an unknown key gives file, line, key and the key that was meant', 
   ]);
   t.deepEqual(complaints('timeouts: { wibble: 1 }\n'), [
     'm.yaml:3: timeouts.wibble: unknown key; ' +
-      'allowed: connect, head, idle, total, client_idle, follower_grace',
+      'allowed: connect, head, idle, total, client_idle, follower_grace, join',
   ]);
   t.deepEqual(complaints('__proto__: { a: 1 }\n').length, 1);
 });

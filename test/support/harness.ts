@@ -5,6 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import type { Clock } from '../../ts/clock.js';
 import { loadConfig } from '../../ts/config/load.js';
@@ -33,6 +34,8 @@ import { until } from './until.js';
 const mib = 1024 * 1024;
 /** 2027-01-15T08:00:00Z: a whole second, and no time that a real clock would be caught at. */
 const startMs = 1_800_000_000_000;
+
+const staging = { bytesMax: mib, stepMs: 2, msMax: 20_000 };
 
 export interface SteppingClock extends Clock {
   advance(ms: number): void;
@@ -96,14 +99,20 @@ export async function withProxy(
   options: ProxyOptions,
   run: (scene: Scene) => Promise<void>,
 ): Promise<void> {
-  t.timeout(60_000);
+  t.timeout(110_000);
   const directory = await mkdtemp(join(tmpdir(), 'millrace-flow-'));
   t.teardown(() => rm(directory, { recursive: true, force: true }));
-  const origin = await startOrigin(t, options.origin);
+  let store: CacheStore | null = null;
+  // A slow disk is no reason for the store to drop what a test looks for on it.
+  const origin = await startOrigin(t, options.origin, { pace: () => staged(store) });
   const clock = steppingClock();
   const disk = await prepareDisk(options, directory);
   const config = configFor(options, origin.address, disk);
-  const start = () => startOver(config, disk, clock, options);
+  const start = async () => {
+    const begun = await startOver(config, disk, clock, options);
+    store = begun.store;
+    return begun;
+  };
   let running = await start();
   t.teardown(() => stop(running));
   await run({
@@ -129,6 +138,14 @@ export async function withProxy(
       running = await start();
     },
   });
+}
+
+/** Until the disk has nearly all that it was given; a disk that is stalled on purpose holds nobody up for long. */
+async function staged(store: CacheStore | null): Promise<void> {
+  for (let waited = 0; waited < staging.msMax; waited += staging.stepMs) {
+    if (Number(store?.stats().stagedBytes ?? 0) <= staging.bytesMax) return;
+    await setTimeout(staging.stepMs);
+  }
 }
 
 function settled({ proxy }: Running): Promise<void> {

@@ -71,12 +71,14 @@ export interface OriginPlace {
   readonly port?: number;
   /** Over TLS. */
   readonly tls?: TlsOptions;
+  /** Awaited before each piece (1 MiB) of a large write. */
+  readonly pace?: () => Promise<void>;
 }
 
 export async function startOrigin(
   t: ExecutionContext,
   script: Script,
-  { host = '127.0.0.1', port = 0, tls }: OriginPlace = {},
+  { host = '127.0.0.1', port = 0, tls, pace = async () => {} }: OriginPlace = {},
 ): Promise<ScriptedOrigin> {
   const sockets = new Set<Socket>();
   const requests: OriginRequest[] = [];
@@ -84,7 +86,8 @@ export async function startOrigin(
   const begin = (socket: Socket): void => {
     // A reset by the proxy is an event of the test, not a failure of the origin.
     socket.on('error', () => {});
-    void converse(socket, (request, reply) => {
+    const reply = replyOn(socket, pace);
+    void converse(socket, reply, (request) => {
       requests.push(request);
       return origin.script(request, reply);
     }).catch(() => resetSocket(socket));
@@ -121,9 +124,8 @@ export async function startOrigin(
   return origin;
 }
 
-async function converse(socket: Socket, script: Script): Promise<void> {
+async function converse(socket: Socket, reply: Reply, script: Script): Promise<void> {
   const reader = new SocketReader(socket);
-  const reply = replyOn(socket);
   for (;;) {
     const head = await reader.through('\r\n\r\n');
     if (head === null) return;
@@ -206,14 +208,23 @@ class SocketReader {
   }
 }
 
-function replyOn(socket: Socket): Reply {
+const pieceLength = 1024 * 1024;
+
+function replyOn(socket: Socket, pace: () => Promise<void>): Reply {
   const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
-  const raw = async (bytes: string | Uint8Array) => {
+  const write = async (bytes: Uint8Array) => {
     // A script that goes on writing must come to a stop here, not spin.
     if (socket.destroyed) return closed;
     if (socket.writableEnded) return;
-    const isRoomy = socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
-    if (!isRoomy) await Promise.race([once(socket, 'drain').catch(() => {}), closed]);
+    if (!socket.write(bytes)) await Promise.race([once(socket, 'drain').catch(() => {}), closed]);
+  };
+  const raw = async (text: string | Uint8Array) => {
+    const bytes = typeof text === 'string' ? Buffer.from(text, 'latin1') : text;
+    if (bytes.length <= pieceLength) return write(bytes);
+    for (let at = 0; at < bytes.length; at += pieceLength) {
+      await pace();
+      await write(bytes.subarray(at, at + pieceLength));
+    }
   };
   const head = (status: number, fields: readonly string[], reason = 'OK') => {
     let text = `HTTP/1.1 ${status} ${reason}\r\n`;

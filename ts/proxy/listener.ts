@@ -24,7 +24,7 @@ export interface ListenerOptions {
 export interface Listener {
   /** 'http://host:port' with the port that was given, or 'unix:/path'. */
   readonly address: string;
-  /** Takes no more connections; resolves when the open ones are gone. */
+  /** Takes no more connections; resolves when the open ones are gone and whoever watched them knows. */
   close(): Promise<void>;
   /** Ends what is still open. */
   destroy(): void;
@@ -58,7 +58,11 @@ export async function listen(address: ServedAddress, options: ListenerOptions): 
   );
   server.timeout = options.clientIdleMs;
   server.on('timeout', onIdle);
-  server.on('connection', () => turns.noteNewcomer());
+  const open = new OpenSockets();
+  server.on('connection', (socket: Socket) => {
+    turns.noteNewcomer();
+    open.add(socket);
+  });
   server.on('clientError', refuse);
   server.on('connect', (_request, socket: Socket) => {
     socket.end('HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
@@ -67,14 +71,43 @@ export async function listen(address: ServedAddress, options: ListenerOptions): 
   await bind(server, address);
   return {
     address: addressOf(server, address),
-    close() {
-      return new Promise((resolve) => {
+    async close() {
+      await new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeIdleConnections();
       });
+      await open.allClosed();
     },
-    destroy: () => server.closeAllConnections(),
+    destroy: () => open.destroy(),
   };
+}
+
+/**
+ * The sockets of a listener until each has told that it is closed. The server says so earlier, and Node's list of
+ * connections lacks those that a CONNECT took out of HTTP.
+ */
+class OpenSockets {
+  readonly #sockets = new Set<Socket>();
+  #onEmpty: () => void = () => {};
+
+  add(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      if (this.#sockets.size === 0) this.#onEmpty();
+    });
+  }
+
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  async allClosed(): Promise<void> {
+    if (this.#sockets.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+    });
+  }
 }
 
 function bind(server: Server, address: ServedAddress): Promise<void> {

@@ -35,7 +35,9 @@ export interface DemoIo extends CommandOutput {
 
 const mib = 2 ** 20;
 /** What a good line to a mirror gives; slow enough to see streaming, fast enough to wait for. */
-const originBytesPerSecond = 100e6;
+const originBytesPerSecondMax = 100e6;
+/** What the origin gives may not be more than the disk takes, or the store rightly drops some of it. */
+const shareOfDiskSpeed = 0.5;
 
 /** Memory for all of it: the demo wants to show hits from memory, not evictions. */
 function memoryFor(files: readonly DemoFile[]): { l1: number; limit: number } {
@@ -55,7 +57,9 @@ function checkSize(size: number, large: DemoFile): void {
   );
 }
 
-async function makeDevice(path: string, size: number, io: DemoIo): Promise<void> {
+/** Resolves to the bytes per second that the disk took. */
+async function makeDevice(path: string, size: number, io: DemoIo): Promise<number> {
+  const start = systemClock.monotonic();
   let progress: Progress | undefined;
   try {
     await formatDevice(
@@ -75,6 +79,7 @@ async function makeDevice(path: string, size: number, io: DemoIo): Promise<void>
   } finally {
     progress?.stop();
   }
+  return (size * 1000) / Math.max(1, systemClock.monotonic() - start);
 }
 
 function writeConfig(
@@ -113,18 +118,19 @@ async function stage(
   ]);
   checkSize(options.size, large);
   const device = join(folder, 'millrace.disk');
-  await makeDevice(device, options.size, io);
+  const diskSpeed = await makeDevice(device, options.size, io);
   signal.throwIfAborted();
   const all = [large, second, ...small];
+  const bytesPerSecond = Math.min(originBytesPerSecondMax, diskSpeed * shareOfDiskSpeed);
   const origin = await startOriginProcess({
     files: Object.fromEntries(all.map(({ name, path }) => [name, path])),
-    bytesPerSecond: originBytesPerSecond,
+    bytesPerSecond,
   });
   started(origin);
   const memory = memoryFor([large, ...small]);
   const config = writeConfig(folder, device, origin.port, memory);
   io.stdout(
-    `origin: a process of its own, ${originBytesPerSecond / 1e6} MB/s; ` +
+    `origin: a process of its own, ${Math.ceil(bytesPerSecond / 1e6)} MB/s; ` +
       `file: ${large.path}, ${formatSize(large.size)}; memory_limit: ${formatSize(memory.limit)}`,
   );
   const result = await runSteps({

@@ -185,7 +185,8 @@ test('serve: the address of a process that was killed is taken over', async (t) 
   t.is(answer.statusCode, 200);
 });
 
-test('serve: a second signal ends it at once', async (t) => {
+// Alone: others here stand still while they make file systems, and the first signal's grace would pass.
+test.serial('serve: a second signal ends it at once', async (t) => {
   const origin = createServer().listen(0, '127.0.0.1');
   await once(origin, 'listening');
   t.teardown(() => origin.close());

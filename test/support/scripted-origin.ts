@@ -71,7 +71,7 @@ export interface OriginPlace {
   readonly port?: number;
   /** Over TLS. */
   readonly tls?: TlsOptions;
-  /** Awaited before each piece (1 MiB) of a large write. */
+  /** Awaited before more than 1 MiB of an answer is written, again and again. */
   readonly pace?: () => Promise<void>;
 }
 
@@ -218,12 +218,17 @@ function replyOn(socket: Socket, pace: () => Promise<void>): Reply {
     if (socket.writableEnded) return;
     if (!socket.write(bytes)) await Promise.race([once(socket, 'drain').catch(() => {}), closed]);
   };
+  let unpaced = 0;
   const raw = async (text: string | Uint8Array) => {
     const bytes = typeof text === 'string' ? Buffer.from(text, 'latin1') : text;
-    if (bytes.length <= pieceLength) return write(bytes);
     for (let at = 0; at < bytes.length; at += pieceLength) {
-      await pace();
-      await write(bytes.subarray(at, at + pieceLength));
+      const piece = bytes.subarray(at, at + pieceLength);
+      unpaced += piece.length;
+      if (unpaced > pieceLength) {
+        await pace();
+        unpaced = piece.length;
+      }
+      await write(piece);
     }
   };
   const head = (status: number, fields: readonly string[], reason = 'OK') => {

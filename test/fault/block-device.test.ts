@@ -4,16 +4,14 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { formatDevice } from '../../ts/store/format.js';
 import { configFile, runCommand, startCommand } from '../support/command.js';
+import { isDirect } from '../support/direct-io.js';
 import { attachLoop, runTool } from '../support/loop-device.js';
 import { hashOf, hashOfStored, openRaw, putObject } from '../support/raw-file.js';
-
-const directIoFlag = 0o40000;
 
 function format(path: string): Promise<unknown> {
   return formatDevice({
@@ -26,28 +24,13 @@ function format(path: string): Promise<unknown> {
   });
 }
 
-/** Open flags of this process's descriptors on the device, from the kernel. */
-function flagsOn(path: string): number[] {
-  const flags: number[] = [];
-  for (const file of readdirSync('/proc/self/fd')) {
-    try {
-      if (readlinkSync(`/proc/self/fd/${file}`) !== path) continue;
-      const info = readFileSync(`/proc/self/fdinfo/${file}`, 'utf8');
-      flags.push(Number.parseInt(/flags:\s*(\d+)/.exec(info)?.[1] ?? '0', 8));
-    } catch {
-      // The descriptor was closed meanwhile.
-    }
-  }
-  return flags;
-}
-
 test('block device: objects survive a close, read and written with O_DIRECT', async (t) => {
   const loop = await attachLoop(t);
   if (loop === null) return t.pass();
   await format(loop.path);
   const bodies = [100, 70_000, 1_048_576, 3_500_001].map((length) => randomBytes(length));
   let store = await openRaw(loop.path);
-  t.true(flagsOn(loop.path).some((flags) => (flags & directIoFlag) !== 0));
+  t.true(isDirect(loop.path));
   t.is(store.stats().volumes?.[0]?.directIo, true);
   for (const [number, body] of bodies.entries()) await putObject(store, `http://t/${number}`, body);
   await store.close();

@@ -1,17 +1,17 @@
 // Every option that is in effect changes what a client, the disk or the counters show. One test each, over
 // the public createProxy.
 
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { createServer, get, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type ConfigInput, createProxy, type StoreStats } from '../../ts/index.js';
 import { temporaryFolder } from '../support/command.js';
+import { isDirect } from '../support/direct-io.js';
 import { until } from '../support/until.js';
 
 const mib = 1024 * 1024;
-const directIoFlag = 0o40000;
 const pollsMax = 5000;
 
 interface Seen {
@@ -138,19 +138,6 @@ async function flushed(proxy: Proxy): Promise<StoreStats> {
     await proxy.ask('/len/1');
   }
   throw new Error(`not flushed after ${pollsMax} requests`);
-}
-
-function isDirect(path: string): boolean {
-  for (const file of readdirSync('/proc/self/fd')) {
-    try {
-      if (readlinkSync(`/proc/self/fd/${file}`) !== path) continue;
-      const info = readFileSync(`/proc/self/fdinfo/${file}`, 'utf8');
-      return (Number.parseInt(/flags:\s*(\d+)/.exec(info)?.[1] ?? '0', 8) & directIoFlag) !== 0;
-    } catch {
-      // The descriptor was closed meanwhile.
-    }
-  }
-  throw new Error(`${path} is not open`);
 }
 
 test('use_direct_io: decides whether the device is open with O_DIRECT', async (t) => {

@@ -5,7 +5,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import type { Clock } from '../../ts/clock.js';
 import { loadConfig } from '../../ts/config/load.js';
@@ -29,13 +28,13 @@ import {
   send,
 } from './client.js';
 import { type Script, type ScriptedOrigin, startOrigin } from './scripted-origin.js';
-import { until } from './until.js';
+import { comes, until } from './until.js';
 
 const mib = 1024 * 1024;
 /** 2027-01-15T08:00:00Z: a whole second, and no time that a real clock would be caught at. */
 const startMs = 1_800_000_000_000;
 
-const staging = { bytesMax: mib, stepMs: 2, msMax: 20_000 };
+const stagedMsMax = 20_000;
 
 export interface SteppingClock extends Clock {
   advance(ms: number): void;
@@ -140,12 +139,9 @@ export async function withProxy(
   });
 }
 
-/** Until the disk has nearly all that it was given; a disk that is stalled on purpose holds nobody up for long. */
+/** Until the disk has nearly all that it got; one that is stalled on purpose holds nobody up for long. */
 async function staged(store: CacheStore | null): Promise<void> {
-  for (let waited = 0; waited < staging.msMax; waited += staging.stepMs) {
-    if (Number(store?.stats().stagedBytes ?? 0) <= staging.bytesMax) return;
-    await setTimeout(staging.stepMs);
-  }
+  await comes(() => Number(store?.stats().stagedBytes ?? 0) <= mib, stagedMsMax);
 }
 
 function settled({ proxy }: Running): Promise<void> {

@@ -178,6 +178,7 @@ export const callRules: readonly CallRule[] = [
       'ts/upstream/expecting-request.ts': 'limit of silence in a request that Node itself sends',
       'ts/proxy/proxy.ts': 'grace of a shutdown',
       'ts/cli/demo/throttle.ts': 'the demo origin sends at a given rate',
+      'test/support/until.ts': 'the one place where tests wait for a fact, with a limit',
     },
   },
   {

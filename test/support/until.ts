@@ -6,15 +6,21 @@ const limitMs = 90_000;
 const eagerMs = 20;
 
 export async function until(what: string, holds: () => boolean): Promise<void> {
+  if (!(await comes(holds, limitMs))) throw new Error(`waited in vain for ${what}`);
+}
+
+/** False: it did not come within the limit. */
+export async function comes(holds: () => boolean, withinMs: number): Promise<boolean> {
   const startedMs = performance.now();
   while (!holds()) {
     const waitedMs = performance.now() - startedMs;
-    if (waitedMs > limitMs) throw new Error(`waited in vain for ${what}`);
+    if (waitedMs > withinMs) return false;
     await new Promise<void>((resolve) => {
       if (waitedMs < eagerMs) setImmediate(resolve);
       else setTimeout(resolve, 1);
     });
   }
+  return true;
 }
 
 export interface Gate {

@@ -83,8 +83,8 @@ export async function listen(address: ServedAddress, options: ListenerOptions): 
 }
 
 /**
- * The sockets of a listener until each has told that it is closed. The server says so earlier, and Node's list of
- * connections lacks those that a CONNECT took out of HTTP.
+ * The sockets of a listener until each has told that it is closed. The server says so earlier, and Node's
+ * list of connections lacks those that a CONNECT took out of HTTP.
  */
 class OpenSockets {
   readonly #sockets = new Set<Socket>();

@@ -236,3 +236,13 @@ scenario('1.10b odd but legal names survive, and equal names keep their order', 
   await s.client.get('/a').gives({ fields });
   await s.client.get('/a').gives({ fields, cache: 'HIT' });
 });
+
+scenario('1.10c blanks around a value are no part of it', async ({ origin, client, clock }) => {
+  const lines = ['Expires', 'Last-Modified'].map((name) => `${name}: \t${clock.date(60)} \t `);
+  origin.plays(answer([...lines, 'X-A:  a b\t', 'Vary: X-V '], 'one'));
+  const date = clock.date(60);
+  const fields = { Expires: date, 'Last-Modified': date, 'X-A': 'a b', Vary: 'X-V' };
+  await client.get('/a').gives({ fields });
+  clock.advance(59);
+  await client.get('/a').gives({ fields, cache: 'HIT' });
+});

@@ -48,6 +48,18 @@ scenario('11.1b a response with two framings or a bad length is a 502', async (s
   }
 });
 
+scenario('11.1c a transfer coding in HTTP/1.0 is a 502', async ({ origin, client }) => {
+  const old = (lines: readonly string[]) => head([fresh, ...lines]).replace('HTTP/1.1', 'HTTP/1.0');
+  origin.always(bytes(`${old(['Transfer-Encoding: chunked'])}3\r\none\r\n0\r\n\r\n`));
+  await client.get('/a').gives({ status: 502 });
+  for (const lines of [['Content-Length: 3'], []]) {
+    const target = `/${lines.length}`;
+    origin.always(bytes(`${old(lines)}one`));
+    await client.get(target).gives({ body: 'one', cache: 'MISS' });
+    await client.get(target).gives({ body: 'one', cache: 'HIT' });
+  }
+});
+
 scenario('11.2a no body for HEAD, 204 and 304, whatever the fields say', async (s) => {
   s.origin.plays(bytes(head([fresh, 'Content-Length: 99']), 'stay'), answer('', 'next'));
   await s.client.head('/a').gives({ fields: { 'Content-Length': '99' } });

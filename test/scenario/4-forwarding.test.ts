@@ -159,6 +159,29 @@ scenario('4.5c trailers of a stored response are not trusted on a hit', async (s
   await s.client.get('/a').gives({ body: 'one', cache: 'HIT', fields: { 'X-T': null } });
 });
 
+scenario('4.5d a length or a coding among the trailers does not break the body', async (s) => {
+  for (const [at, trailer] of [
+    'Content-Length: 99',
+    'content-length: 3',
+    'Content-Length: 0',
+    'Transfer-Encoding: gzip',
+    'Connection: close',
+  ].entries()) {
+    s.origin.plays(withTrailers('X-T: 1', trailer), answer('', 'next'));
+    await s.client.get(`/${at}`).gives({ body: 'one', fields: { 'Content-Length': null } });
+    await s.client.get(`/${at}`).gives({ body: 'one', cache: 'HIT' });
+    await s.client.get('/next').gives({ body: 'next' });
+  }
+});
+
+scenario('4.5e a request with a length among its trailers is refused', async (s) => {
+  const chunks = '3\r\none\r\n0\r\nContent-Length: 99\r\n\r\n';
+  const text = await s.client.raw(
+    `POST /a HTTP/1.1\r\nHost: site.test\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`,
+  );
+  if (!text.startsWith('HTTP/1.1 400 ')) throw new Error(text);
+});
+
 scenario('4.6a Via in both directions, behind what was there', async ({ origin, client }) => {
   origin.plays(answer([fresh, 'Via: 1.0 up'], 'one'));
   const fields = { Via: /^1\.0 up, 1\.1 millrace-\w+$/ };

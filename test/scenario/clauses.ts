@@ -101,7 +101,14 @@ export const sections: readonly Section[] = [
     ['M', 'Date only where there was none; nothing is rewritten because time passed'],
     ['M', 'bodies and their codings are left alone'],
     ['S', 'Expect and interim responses go through; none is replayed; 101 only where agreed'],
-    ['S', 'unknown methods, statuses and reasons pass unchanged'],
+    [
+      'S',
+      'unknown methods, statuses and reasons pass unchanged',
+      {
+        without:
+          "methods that are not registered: Node's parser knows none of them, they are a 501",
+      },
+    ],
   ]),
   section('5', 'Freshness and age', 'RFC 9111 4.2, 5.1, 5.3; RFC 8246', [
     ['M', 'lifetime: s-maxage, max-age, Expires less Date, heuristic, in this order'],

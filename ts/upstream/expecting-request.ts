@@ -87,7 +87,7 @@ export function sendExpecting(
       // Whatever of the body has not been sent by now is not wanted any more.
       request.body.unpipe(outgoing);
       request.body.off('close', leave);
-      const refusal = refusalOfHead(url, message.rawHeaders);
+      const refusal = refusalOfHead(url, message.rawHeaders, message.httpVersionMinor === 0);
       if (refusal !== null) {
         outgoing.destroy();
         reject(refusal);

@@ -7,8 +7,12 @@ import { fieldValue, type RawFields } from '../http/fields.js';
 /** Above what any sane origin sends; each costs time in every later step. */
 const fieldsMax = 500;
 
-/** Null for a head that may be used. */
-export function refusalOfHead(origin: URL, fields: RawFields): UpstreamError | null {
+/** Null for a head that may be used. `isOld`: it came in HTTP/1.0. */
+export function refusalOfHead(
+  origin: URL,
+  fields: RawFields,
+  isOld: boolean,
+): UpstreamError | null {
   const refuse = (what: string, proxyError = 'http_protocol_error') =>
     new UpstreamError('UPSTREAM_PROTOCOL', `${origin.origin} sent ${what}`, { proxyError });
   if (fields.length / 2 > fieldsMax) {
@@ -18,6 +22,8 @@ export function refusalOfHead(origin: URL, fields: RawFields): UpstreamError | n
     if (!isFieldText(fields[at]!)) return refuse('a malformed header field');
   }
   const coding = fieldValue(fields, 'transfer-encoding');
+  // RFC 9112 section 6.1: its sender may mean another framing than its reader, whatever it looks like.
+  if (coding !== undefined && isOld) return refuse('Transfer-Encoding in HTTP/1.0');
   // Only chunked is undone on the way. A body in any other coding would be taken for the plain one.
   if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
     return refuse(

@@ -1,4 +1,4 @@
-// Sockets to plain HTTP origins. Node allocates 64 KiB for each read of a socket and leaves them to the
+// Sockets to origins, over TLS or not. Node allocates 64 KiB for each read of a socket and leaves them to the
 // garbage collector, which then runs over the whole heap for every 64 MiB received. These sockets read
 // into one buffer that all of them share, four times as long, and hand it to undici at once.
 //
@@ -6,13 +6,15 @@
 // views of header fields until the head is whole, and what a paused parser has left goes back to the
 // stream. Both are copied here. Readers of bodies know: a chunk is theirs until their call returns.
 //
-// undici gives a connection up when a 100 comes that it did not ask for. Those are taken out here.
+// undici gives a connection up when a 100 comes that it did not ask for, and breaks a body behind which a
+// Content-Length comes. Those are taken out here.
 
 import { Buffer } from 'node:buffer';
 import { subscribe } from 'node:diagnostics_channel';
 import type { OnReadOpts, Socket } from 'node:net';
 import { UpstreamError } from '../errors.js';
 import { turns } from '../turns.js';
+import { TrailerFilter } from './trailers.js';
 
 /** Fits the second level cache with its copies; more makes no fewer turns. */
 const readBytes = 256 * 1024;
@@ -26,6 +28,7 @@ const continueStart = 'HTTP/1.1 100';
 const continueBytesMax = 4096;
 /** Interim responses to one request: origins send two or three. */
 export const interimsMax = 32;
+const zeroDigit = 0x30;
 const lineFeed = 0x0a;
 const carriageReturn = 0x0d;
 
@@ -47,11 +50,22 @@ export interface Reception {
   opening: Buffer | null;
   /** 100s in front of this response. */
   continues: number;
+  /** Of HTTP/1.x: the digit behind the point. */
+  minorVersion: number;
+  /** While a chunked body comes. */
+  trailers: TrailerFilter | null;
+}
+
+/** The head is over; how the end of the body is known. */
+export function expectBody(reception: Reception, phase: Exclude<ReceptionPhase, 'head'>): void {
+  reception.phase = phase;
+  reception.trailers = phase === 'chunked' ? new TrailerFilter() : null;
 }
 
 /** What comes next on this connection is the head of another response, once one is asked for. */
 export function expectHead(reception: Reception): void {
   reception.phase = 'head';
+  reception.trailers = null;
   reception.isAwaited = false;
   reception.opening = nothing;
   reception.continues = 0;
@@ -60,7 +74,7 @@ export function expectHead(reception: Reception): void {
 const receptions = new WeakMap<Socket, Reception>();
 let current: Reception | null = null;
 
-/** Of the socket whose bytes are being parsed right now; null elsewhere, as on TLS. */
+/** Of the socket whose bytes are being parsed right now; null elsewhere. */
 export function currentReception(): Reception | null {
   return current;
 }
@@ -88,13 +102,15 @@ function receptionOf(socket: Socket): Reception {
       isAwaited: false,
       opening: nothing,
       continues: 0,
+      minorVersion: 1,
+      trailers: null,
     };
     receptions.set(socket, reception);
   }
   return reception;
 }
 
-/** For net.connect: reads into the shared buffer. */
+/** For net.connect and tls.connect: reads into the shared buffer. */
 export function sharedReads(): OnReadOpts {
   watchRequests();
   return { buffer: sharedBuffer(), callback: receive };
@@ -155,7 +171,8 @@ function parse(socket: Socket, reception: Reception, bytes: Buffer): void {
     if (headLength === null) {
       const { remoteAddress, remotePort } = socket;
       const what = 'no HTTP/1 response head: a foreign start, a NUL, or a line feed on its own';
-      const from = `http://${remoteAddress}:${remotePort}`;
+      const scheme = 'encrypted' in socket ? 'https' : 'http';
+      const from = `${scheme}://${remoteAddress}:${remotePort}`;
       socket.destroy(new UpstreamError('UPSTREAM_PROTOCOL', `${from} sent ${what}`));
       return;
     }
@@ -165,8 +182,11 @@ function parse(socket: Socket, reception: Reception, bytes: Buffer): void {
     if (reception.headBytes === 0 && reception.phase === 'head') reception.opening = nothing;
   }
   if (rest.length === 0 || socket.destroyed) return;
-  // The fields behind a chunked body are kept like those of a head.
-  give(socket, reception.phase === 'chunked' ? Buffer.from(rest) : rest);
+  const { trailers } = reception;
+  const passed = trailers === null ? rest : trailers.pass(rest);
+  if (passed.length === 0) return;
+  // Of fields behind the body, where some are left, views are kept like of those of a head.
+  give(socket, trailers?.isOver ? Buffer.from(passed) : passed);
 }
 
 /**
@@ -180,6 +200,7 @@ function headLengthOf(reception: Reception, bytes: Buffer): number | null {
   for (let at = 0; at < end; at += 1) {
     const byte = bytes[at]!;
     if (byte === 0 || (headBytes < headStart.length && byte !== headStart[headBytes])) return null;
+    if (headBytes === headStart.length) reception.minorVersion = byte - zeroDigit;
     headBytes += 1;
     lineBytes += 1;
     if (byte === lineFeed) {

@@ -124,7 +124,7 @@ function connectorOf(origin: Origin, timeout: number): buildConnector.connector 
   const connect = buildConnector({
     ...origin.connectOptions,
     timeout,
-    ...(origin.url.protocol === 'http:' ? { onread: sharedReads() } : {}),
+    onread: sharedReads(),
   } as buildConnector.BuildOptions);
   return (connectOptions, callback) =>
     connect(connectOptions, (...result: Parameters<buildConnector.Callback>) => {

@@ -7,12 +7,13 @@ import type { Readable } from 'node:stream';
 import { type Dispatcher, errors } from 'undici';
 import type { Clock } from '../clock.js';
 import { type ClientError, UpstreamError } from '../errors.js';
-import { fieldValue, type RawFields } from '../http/fields.js';
+import { fieldValue, type RawFields, trimmed } from '../http/fields.js';
 import { sendExpecting } from './expecting-request.js';
 import { clientLeft, upstreamFailure } from './failure.js';
 import { isFieldText, refusalOfHead } from './head-refusal.js';
 import {
   currentReception,
+  expectBody,
   expectHead,
   interimsMax,
   type Reception,
@@ -216,7 +217,7 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
     clearTimeout(this.#timer);
     this.#hasHead = true;
     this.#reception = currentReception();
-    if (this.#reception !== null) this.#reception.phase = framingOf(fields);
+    if (this.#reception !== null) expectBody(this.#reception, framingOf(fields));
     this.#resolve({
       status,
       reason: isFieldText(reason ?? '') ? (reason ?? '') : '',
@@ -230,7 +231,8 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
 
   #refusalOf(status: number, fields: RawFields): UpstreamError | null {
     if (status < 200) this.#interims += 1;
-    if (this.#interims <= interimsMax) return refusalOfHead(this.#url, fields);
+    const isOld = currentReception()?.minorVersion === 0;
+    if (this.#interims <= interimsMax) return refusalOfHead(this.#url, fields, isOld);
     return new UpstreamError(
       'UPSTREAM_PROTOCOL',
       `${this.#url.origin} sent more than ${interimsMax} interim responses to one request`,
@@ -323,19 +325,20 @@ class ResponseHandler implements Dispatcher.DispatchHandler, UpstreamBody {
   }
 }
 
-function framingOf(fields: RawFields): ReceptionPhase {
+function framingOf(fields: RawFields): Exclude<ReceptionPhase, 'head'> {
   if (fieldValue(fields, 'transfer-encoding') !== undefined) return 'chunked';
   return fieldValue(fields, 'content-length') === undefined ? 'close' : 'length';
 }
 
-// undici gives names and values as Buffers, several values of one name as an array.
+// undici gives names and values as Buffers, several values of one name as an array. It leaves blanks behind a
+// value, which are no part of it (RFC 9112 section 5).
 function fieldsOf(raw: readonly (Buffer | Buffer[])[]): string[] {
   const fields: string[] = [];
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = (raw[at] as Buffer).toString('latin1');
     const value = raw[at + 1]!;
     for (const line of Array.isArray(value) ? value : [value]) {
-      fields.push(name, line.toString('latin1'));
+      fields.push(name, trimmed(line.toString('latin1')));
     }
   }
   return fields;

@@ -2,11 +2,14 @@
 // that is used after the read may be overwritten by the next one.
 
 import { Buffer } from 'node:buffer';
+import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
 import { systemClock } from '../../../ts/clock.js';
 import { type Origin, openOrigin } from '../../../ts/upstream/pool.js';
 import { sendRequest, type UpstreamResponse } from '../../../ts/upstream/request.js';
 import { bodyBytes } from '../../support/bytes.js';
+import { makeCertificates } from '../../support/certificates.js';
 import { type Script, startOrigin } from '../../support/scripted-origin.js';
 
 const mib = 2 ** 20;
@@ -19,7 +22,20 @@ const limits = {
 
 async function originOf(t: ExecutionContext, script: Script): Promise<Origin> {
   const { address } = await startOrigin(t, script);
-  const origin = openOrigin(new URL(`http://${address}`), limits);
+  return opened(t, openOrigin(new URL(`http://${address}`), limits));
+}
+
+/** Null where there is no openssl. */
+async function secureOriginOf(t: ExecutionContext, script: Script): Promise<Origin | null> {
+  const made = makeCertificates(t);
+  if (made === null) return null;
+  const { address } = await startOrigin(t, script, { tls: made.server });
+  const secureContext = createSecureContext({ ca: readFileSync(made.ca) });
+  const tls = { secureContext, rejectUnauthorized: true, serverName: 'origin.test' };
+  return opened(t, openOrigin(new URL(`https://${address}`), { ...limits, tls }));
+}
+
+function opened(t: ExecutionContext, origin: Origin): Origin {
   t.teardown(() => origin.close());
   return origin;
 }
@@ -134,6 +150,62 @@ for (const manner of manners) {
     t.is(got?.error ?? 'ERR_MILLRACE_UPSTREAM_TRUNCATED', 'ERR_MILLRACE_UPSTREAM_TRUNCATED');
   });
 }
+
+test('reception: over TLS bodies do not mix either, fields behind them or not', async (t) => {
+  const bodyOf = (target: string): Buffer => bodyBytes(mib, Number(target.slice(1)));
+  const origin = await secureOriginOf(t, async ({ target }, reply) => {
+    if (Number(target.slice(1)) % 2 === 0) return reply.send({ body: bodyOf(target) });
+    await reply.head(200, ['Transfer-Encoding', 'chunked']);
+    const body = bodyOf(target);
+    for (let at = 0; at < body.length; at += 70_000) {
+      await reply.chunk(body.subarray(at, at + 70_000));
+    }
+    await reply.raw('0\r\nContent-Length: 5\r\n\r\n');
+  });
+  if (origin === null) return;
+  const asked = manners.flatMap((manner, at) => [
+    { manner, target: `/${2 * at}` },
+    { manner, target: `/${2 * at + 1}` },
+  ]);
+  for (let round = 0; round < 2; round += 1) {
+    const all = await Promise.all(asked.map(({ manner, target }) => get(origin, target, manner)));
+    for (const [at, { body, error }] of all.entries()) {
+      t.is(error, '');
+      t.true(body.equals(bodyOf(asked[at]!.target)));
+    }
+  }
+});
+
+test('reception: over TLS a 100 that nobody asked for is passed over', async (t) => {
+  const origin = await secureOriginOf(t, async (_request, reply) => {
+    await reply.raw('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none');
+  });
+  if (origin === null) return;
+  for (const manner of manners) {
+    const { body, error } = await get(origin, '/a', manner);
+    t.is(error, '');
+    t.is(body.toString(), 'one');
+  }
+});
+
+test('reception: over TLS a malformed head is refused like any other', async (t) => {
+  const heads = [
+    'HTTP/1.1 200 OK\nContent-Length: 3\n\none',
+    'HTTP/1.1 200 OK\r\nX-A: 1\nContent-Length: 3\r\n\r\none',
+    'HTTP/1.1 200 O\0K\r\nContent-Length: 3\r\n\r\none',
+    'HTTP/2.0 200 OK\r\nContent-Length: 3\r\n\r\none',
+    'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n0\r\n\r\n',
+  ];
+  const origin = await secureOriginOf(t, ({ target }, reply) =>
+    reply.raw(heads[Number(target.slice(1))]!),
+  );
+  if (origin === null) return;
+  for (const at of heads.keys()) {
+    await t.throwsAsync(get(origin, `/${at}`, manners[0]!), {
+      code: 'ERR_MILLRACE_UPSTREAM_PROTOCOL',
+    });
+  }
+});
 
 test('reception: a connection with much to give takes its turn like every other', async (t) => {
   const sent = bodyBytes(16 * mib);

@@ -21,7 +21,8 @@ scenario('7.1a nothing stale where the response forbids it, origin gone', async 
     await s.client.get(`/${at}`).gives({ body: 'one' });
     s.clock.advance(61);
     s.origin.always(hangUp);
-    await s.client.get(`/${at}`).gives({ status: 504 });
+    const fields = { 'Cache-Status': /^millrace; fwd=(stale|request)$/ };
+    await s.client.get(`/${at}`).gives({ status: 504, cache: 'NONE', fields });
   }
 });
 

@@ -28,6 +28,8 @@ export interface CacheHandling {
   readonly ttlS?: number;
   /** The stored response is served, stale, because the origin failed. */
   readonly isStandIn?: boolean;
+  /** An error of ours: whatever was asked, what is sent came neither from the store nor from the origin. */
+  readonly isOwnAnswer?: boolean;
   /** Only where the route tells it. */
   readonly key?: string;
   readonly detail?: string;
@@ -48,9 +50,8 @@ export function cacheStatus(upstream: string | undefined, member: CacheHandling)
   const parts = [cacheName];
   if (member.hit) parts.push('hit');
   else parts.push(...forwardParts(member));
-  if (member.ttlS !== undefined && Number.isFinite(member.ttlS)) {
-    parts.push(`ttl=${boundedInteger(member.ttlS)}`);
-  }
+  const { ttlS = Number.NaN } = member;
+  if (Number.isFinite(ttlS)) parts.push(`ttl=${boundedInteger(ttlS)}`);
   if (member.key !== undefined) parts.push(`key=${quoted(member.key)}`);
   if (member.detail !== undefined) parts.push(`detail=${tokenOrString(member.detail)}`);
   const own = parts.join('; ');
@@ -60,6 +61,7 @@ export function cacheStatus(upstream: string | undefined, member: CacheHandling)
 
 /** The value of X-Cache. */
 export function xCache(member: CacheHandling): CacheWord {
+  if (member.isOwnAnswer === true) return 'NONE';
   if (member.isStandIn === true) return 'STALE';
   if (member.hit) return member.ttlS !== undefined && member.ttlS < 0 ? 'STALE' : 'HIT';
   switch (member.forward) {

@@ -8,7 +8,7 @@ import {
   StoreError,
   UpstreamError,
 } from '../errors.js';
-import { cacheStatus, xCache } from '../http/cache-status.js';
+import { type CacheHandling, cacheStatus, xCache } from '../http/cache-status.js';
 import type { Exchange, StepName } from './exchange.js';
 import { spoil } from './listener.js';
 import { isBoundToOrigin, mayStandIn } from './stale.js';
@@ -137,7 +137,9 @@ function answerWithError(exchange: Exchange, error: Error): void {
   const answer = isBound ? { ...known, status: 504, reason: 'Gateway Timeout' } : known;
   const text = sentenceFor(known, error);
   const body = Buffer.from(`${answer.status} ${answer.reason}\n${text}\nERR_MILLRACE_${code}\n`);
-  const { response, handling } = exchange;
+  const { response } = exchange;
+  const handling = handlingOf(exchange, error);
+  exchange.handling = handling;
   const fields = [
     'Content-Type',
     'text/plain; charset=utf-8',
@@ -167,6 +169,12 @@ function answerWithError(exchange: Exchange, error: Error): void {
   response.writeHead(answer.status, answer.reason, fields);
   response.end(exchange.method === 'HEAD' ? undefined : body);
   exchange.sentStatus = answer.status;
+}
+
+/** A request that was refused here was not forwarded, however far it had come. */
+function handlingOf({ handling }: Exchange, error: Error): CacheHandling {
+  if (!(error instanceof UpstreamError)) return { hit: false, isOwnAnswer: true };
+  return { ...handling, isOwnAnswer: true };
 }
 
 /** A string of RFC 8941. */

@@ -62,6 +62,12 @@ test('cache-status: hit and fwd never stand together', (t) => {
   t.is(value, 'millrace; hit');
 });
 
+test('cache-status: a lifetime without a number is not told', (t) => {
+  for (const ttlS of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+    t.is(cacheStatus(undefined, { hit: true, ttlS }), 'millrace; hit');
+  }
+});
+
 test('cache-status: a stale response has a negative ttl from its first moment on', (t) => {
   t.is(cacheStatus(undefined, { hit: true, ttlS: -0.2 }), 'millrace; hit; ttl=-1');
 });
@@ -109,11 +115,13 @@ test('x-cache: words follow from the same facts', (t) => {
   t.is(xCache({ hit: false, forward: 'request' }), 'MISS');
   t.is(xCache({ hit: false, forward: 'uri-miss', forwardStatus: 304 }), 'MISS');
   t.is(xCache({ hit: false, forward: 'vary-miss' }), 'MISS');
+  t.is(xCache({ hit: false, forward: 'vary-miss', forwardStatus: 304 }), 'REVALIDATED');
   t.is(xCache({ hit: false, forward: 'partial' }), 'MISS');
   t.is(xCache({ hit: false, forward: 'miss' }), 'MISS');
   t.is(xCache({ hit: false, forward: 'method' }), 'BYPASS');
   t.is(xCache({ hit: false, forward: 'bypass' }), 'BYPASS');
   t.is(xCache({ hit: false }), 'NONE');
+  t.is(xCache({ hit: false, forward: 'stale', isOwnAnswer: true }), 'NONE');
 });
 
 test('via: our member is appended to all lines there were', (t) => {
@@ -137,10 +145,21 @@ test('via: a protocol, a comment or part of a name is not our mark', (t) => {
   t.false(hasVia([], 'mr'));
   t.false(hasVia(['Via', '1.1 mrx, mr x, 1.1 x mr'], 'mr'));
   t.false(hasVia(['Via', '1.1 x (seen, 1.1 mr, there)'], 'mr'));
+  t.false(hasVia(['Via', '1.1 x (a \\), 1.1 mr, b)'], 'mr'));
 });
 
 test('via: a comment that is never closed hides nothing', (t) => {
   t.true(hasVia(['Via', '1.1 x (oops, 1.1 mr'], 'mr'));
+  t.true(hasVia(['Via', '1.1 x (a, 1.1 mr, (oops'], 'mr'));
+});
+
+test('via: a comment parts words like a blank', (t) => {
+  t.true(hasVia(['Via', '1.1(a (b))mr'], 'mr'));
+  t.true(hasVia(['Via', '1.1(a)mr'], 'mr'));
+});
+
+test('via: a backslash outside of comments is a character like others', (t) => {
+  t.false(hasVia(['Via', '1.1 \\xmr'], 'mr'));
 });
 
 test('via: any text is searched without throwing, and our mark behind it is found', (t) => {

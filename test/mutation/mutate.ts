@@ -25,6 +25,7 @@ const stages: readonly (readonly string[])[] = [
   ['build/test/unit/http/*.test.js', 'build/test/unit/vectors/*.test.js'],
   ['build/test/scenario/[0-9]*.test.js', 'build/test/model/*.test.js'],
 ];
+const unitTests = 'build/test/unit/http';
 const limitMs = 180_000;
 
 interface Survivor {
@@ -77,6 +78,14 @@ function existing(patterns: readonly string[]): string[] {
   });
 }
 
+/** Those that import the module itself: most of its mutants end there. */
+function ownTests(name: string): string[] {
+  return readdirSync(join(root, unitTests))
+    .filter((file) => file.endsWith('.test.js'))
+    .map((file) => join(unitTests, file))
+    .filter((file) => readFileSync(join(root, file), 'utf8').includes(`/ts/http/${name}.js'`));
+}
+
 function placeOf(name: string, mutant: Mutant): string {
   const map = new SourceMap(JSON.parse(readFileSync(join(sources, `${name}.js.map`), 'utf8')));
   const entry = map.findEntry(mutant.line - 1, mutant.column);
@@ -99,7 +108,7 @@ async function judge(
   const file = join(copy, 'build', 'ts', 'http', `${name}.js`);
   writeFileSync(file, apply(source, mutant));
   try {
-    for (const patterns of asked) {
+    for (const patterns of [ownTests(name), ...asked]) {
       const files = existing(patterns);
       if (files.length > 0 && !(await passes(copy, files))) return null;
     }

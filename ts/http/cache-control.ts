@@ -99,7 +99,7 @@ function directivesOf(found: ArgumentsByName): Directives {
       if (given === undefined) return undefined;
       let smallest = secondsMax;
       for (const argument of given) {
-        const seconds = argument === true ? null : parseDeltaSeconds(argument);
+        const seconds = typeof argument === 'string' ? parseDeltaSeconds(argument) : null;
         if (seconds === null) return 'invalid';
         smallest = Math.min(smallest, seconds);
       }
@@ -110,8 +110,8 @@ function directivesOf(found: ArgumentsByName): Directives {
 
 function readMember(member: string, found: ArgumentsByName): void {
   const equals = member.indexOf('=');
-  const name = (equals < 0 ? member : member.slice(0, equals)).toLowerCase();
-  const argument = equals < 0 ? true : readArgument(member.slice(equals + 1));
+  const name = (equals === -1 ? member : member.slice(0, equals)).toLowerCase();
+  const argument = equals === -1 ? true : readArgument(member.slice(equals + 1));
   if (isToken(name) && argument !== null) {
     add(found, name, argument);
     return;

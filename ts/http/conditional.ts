@@ -73,7 +73,7 @@ const keptNames: ReadonlySet<string> = new Set([
 export function notModifiedFields(fields: RawFields): string[] {
   const hasTag = responseTag(fields) !== '';
   const kept: string[] = [];
-  for (let i = 0; i + 1 < fields.length; i += 2) {
+  for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!.toLowerCase();
     const isKept =
       keptNames.has(name) ||

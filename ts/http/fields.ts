@@ -13,7 +13,7 @@ const tokenPattern = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 /** The values of every line of that name, in order. `name` is lower case; the lines may not be. */
 export function fieldLines(fields: RawFields, name: string): string[] {
   const lines: string[] = [];
-  for (let i = 0; i + 1 < fields.length; i += 2) {
+  for (let i = 0; i < fields.length; i += 2) {
     if (isNamed(fields[i]!, name)) lines.push(fields[i + 1]!);
   }
   return lines;
@@ -25,7 +25,7 @@ export function fieldLines(fields: RawFields, name: string): string[] {
  */
 export function fieldValue(fields: RawFields, name: string): string | undefined {
   let value: string | undefined;
-  for (let i = 0; i + 1 < fields.length; i += 2) {
+  for (let i = 0; i < fields.length; i += 2) {
     if (!isNamed(fields[i]!, name)) continue;
     value = value === undefined ? fields[i + 1]! : `${value}, ${fields[i + 1]}`;
   }
@@ -62,7 +62,7 @@ export function withField(fields: RawFields, name: string, value: string): strin
   const wanted = name.toLowerCase();
   const result: string[] = [];
   let isPlaced = false;
-  for (let i = 0; i + 1 < fields.length; i += 2) {
+  for (let i = 0; i < fields.length; i += 2) {
     if (!isNamed(fields[i]!, wanted)) {
       result.push(fields[i]!, fields[i + 1]!);
     } else if (!isPlaced) {
@@ -77,7 +77,7 @@ export function withField(fields: RawFields, name: string, value: string): strin
 /** The fields without any line of that name, which is given in lower case. */
 export function withoutField(fields: RawFields, name: string): string[] {
   const kept: string[] = [];
-  for (let i = 0; i + 1 < fields.length; i += 2) {
+  for (let i = 0; i < fields.length; i += 2) {
     if (!isNamed(fields[i]!, name)) kept.push(fields[i]!, fields[i + 1]!);
   }
   return kept;

@@ -66,7 +66,7 @@ function isHopByHop(name: string): boolean {
 export function withoutHopByHop(fields: RawFields): string[] {
   const named = connectionOptions(fields);
   const kept: string[] = [];
-  for (let i = 0; i + 1 < fields.length; i += 2) {
+  for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!;
     if (isHopByHop(name) || named?.has(name.toLowerCase())) continue;
     kept.push(name, fields[i + 1]!);
@@ -82,7 +82,7 @@ export function withoutNamed(fields: RawFields): RawFields {
   const named = connectionOptions(fields);
   if (named === null) return fields;
   const kept: string[] = [];
-  for (let i = 0; i + 1 < fields.length; i += 2) {
+  for (let i = 0; i < fields.length; i += 2) {
     if (!named.has(fields[i]!.toLowerCase())) kept.push(fields[i]!, fields[i + 1]!);
   }
   return kept;

@@ -23,14 +23,14 @@ export function mergeNotModified(stored: RawFields, answer: RawFields): string[]
   const added: string[] = [];
   const replaced = new Set<string>(restarted);
   const passed = withoutHopByHop(answer);
-  for (let i = 0; i + 1 < passed.length; i += 2) {
+  for (let i = 0; i < passed.length; i += 2) {
     const name = passed[i]!.toLowerCase();
     if (bodyBound.has(name)) continue;
     replaced.add(name);
     added.push(passed[i]!, passed[i + 1]!);
   }
   const kept: string[] = [];
-  for (let i = 0; i + 1 < stored.length; i += 2) {
+  for (let i = 0; i < stored.length; i += 2) {
     if (!replaced.has(stored[i]!.toLowerCase())) kept.push(stored[i]!, stored[i + 1]!);
   }
   return [...kept, ...added];

@@ -24,7 +24,7 @@ export function tagsOf(fields: RawFields): readonly string[] | null {
 /** The fields without those that name tags. */
 export function withoutTags(fields: RawFields): RawFields {
   let kept: string[] | null = null;
-  for (let at = 0; at + 1 < fields.length; at += 2) {
+  for (let at = 0; at < fields.length; at += 2) {
     const isTag = names.has(fields[at]!.toLowerCase());
     if (isTag) kept ??= fields.slice(0, at);
     else kept?.push(fields[at]!, fields[at + 1]!);

@@ -24,6 +24,8 @@ test('cache-control: names compare without case', (t) => {
 test('cache-control: no field means no directive', (t) => {
   t.false(parseCacheControl(undefined).has('no-store'));
   t.false(parseCacheControl('').has(''));
+  t.is(parseCacheControl('').allows('public'), false);
+  t.deepEqual(parseCacheControl('').all('max-stale'), []);
 });
 
 test('cache-control: arguments may be tokens or quoted, with escapes undone', (t) => {
@@ -171,6 +173,7 @@ test('targeted: false withdraws a permission but not a restriction', (t) => {
   t.true(targeted('must-revalidate=?0')?.has('must-revalidate'));
   t.false(targeted('must-revalidate=?0')?.allows('must-revalidate'));
   t.true(targeted('public=?1')?.allows('public'));
+  t.deepEqual(targeted('private, public=?1')?.all('private'), [true]);
 });
 
 test('cache-control: any text is read without throwing, and no lifetime exceeds 2^31', (t) => {

@@ -84,9 +84,9 @@ test('documents: every npm script that they name exists', (t) => {
 
 test('documents: every command of millrace that they name exists', (t) => {
   const commands = new Set(
-    [...fileAt('ts/cli/main.ts').text.matchAll(/(?:\.command|withConfig)\('([\w-]+)'/g)].map(
-      (match) => match[1] ?? '',
-    ),
+    [
+      ...fileAt('ts/cli/main.ts').text.matchAll(/(?:\.command|withConfig|withPreset)\('([\w-]+)'/g),
+    ].map((match) => match[1] ?? ''),
   );
   t.true(commands.has('serve') && commands.has('format'));
   const named = documents.flatMap(({ path, text }) =>

@@ -28,6 +28,7 @@ function routeOf(host: string, path: string): RouteSpec {
   return {
     host,
     path,
+    patterns: [],
     methods: ['GET', 'HEAD'],
     query: 'keep',
     queryNames: [],

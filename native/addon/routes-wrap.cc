@@ -1,5 +1,6 @@
 // See routes-wrap.h. A route crosses as one flat array of strings, because it happens once per start:
-// [host, path, methods joined by ",", query mode, query names joined by "&", sort ("1" or ""), key host].
+// [host, path, methods joined by ",", query mode, query names joined by "&", sort ("1" or ""), key host,
+// patterns of the path joined by a space].
 #include "addon/routes-wrap.h"
 
 #include "addon/arguments.h"
@@ -43,7 +44,8 @@ class RoutesWrap final : public Napi::ObjectWrap<RoutesWrap> {
     const bool valid = info.Length() == 1 && info[0].IsArray() &&
                        read_routes(info[0].As<Napi::Array>(), &routes);
     if (!valid) {
-      Napi::TypeError::New(info.Env(), "Routes takes an array of arrays of seven strings")
+      Napi::TypeError::New(info.Env(), "Routes takes an array of arrays of eight strings, the last "
+                                       "of which holds patterns that can be read")
           .ThrowAsJavaScriptException();
     }
     table_ = millrace::Ref<RouteTable>::adopt(new RouteTable(std::move(routes)));
@@ -51,7 +53,7 @@ class RoutesWrap final : public Napi::ObjectWrap<RoutesWrap> {
 
  private:
   static bool read_routes(const Napi::Array& list, std::vector<Route>* routes) {
-    constexpr uint32_t kParts = 7;
+    constexpr uint32_t kParts = 8;
     for (uint32_t i = 0; i < list.Length(); i++) {
       const Napi::Value item = list.Get(i);
       if (!item.IsArray() || item.As<Napi::Array>().Length() != kParts) return false;
@@ -69,6 +71,11 @@ class RoutesWrap final : public Napi::ObjectWrap<RoutesWrap> {
       route.key.query_names = split(parts[4], '&');
       route.key.sort_query = parts[5] == "1";
       route.key.host = parts[6];
+      for (const std::string& text : split(parts[7], ' ')) {
+        Result<PathPattern> pattern = PathPattern::compile(text);
+        if (!pattern.ok()) return false;
+        route.patterns.push_back(std::move(pattern.value()));
+      }
       routes->push_back(std::move(route));
     }
     return true;

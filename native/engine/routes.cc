@@ -1,6 +1,8 @@
 // Matching of requests to numbered routes. See routes.h.
 #include "engine/routes.h"
 
+#include <algorithm>
+
 namespace millrace {
 
 namespace {
@@ -34,6 +36,13 @@ bool host_matches(std::string_view host, std::string_view pattern) {
          equals_folded(host.substr(host.size() - suffix.size()), suffix);
 }
 
+bool path_matches(std::string_view path, const Route& route) {
+  if (path.substr(0, route.path.size()) != route.path) return false;
+  if (route.patterns.empty()) return true;
+  return std::any_of(route.patterns.begin(), route.patterns.end(),
+                     [path](const PathPattern& pattern) { return pattern.matches(path); });
+}
+
 }  // namespace
 
 int32_t RouteTable::match(std::string_view method, std::string_view host,
@@ -43,7 +52,7 @@ int32_t RouteTable::match(std::string_view method, std::string_view host,
   for (size_t number = 0; number < routes_.size(); number++) {
     const Route& route = routes_[number];
     if (!host_matches(name, route.host)) continue;
-    if (path.substr(0, route.path.size()) != route.path) continue;
+    if (!path_matches(path, route)) continue;
     bool method_fits = route.methods.empty();
     for (const std::string& allowed : route.methods) method_fits = method_fits || allowed == method;
     if (method_fits) return static_cast<int32_t>(number);

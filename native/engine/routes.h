@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/ref.h"
+#include "engine/path-pattern.h"
 #include "layout/key.h"
 
 namespace millrace {
@@ -14,6 +15,7 @@ namespace millrace {
 struct Route {
   std::string host;                  // empty: any; "*.example.com": any subdomain; lower case, no port
   std::string path;                  // empty: any; otherwise a prefix of the target's path
+  std::vector<PathPattern> patterns;  // empty: any; otherwise one of them matches the target's path
   std::vector<std::string> methods;  // empty: any
   KeyRules key;
 };

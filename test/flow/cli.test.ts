@@ -73,6 +73,37 @@ test('cli: --version is the package version', async (t) => {
   t.regex(stdout.join('\n'), /^\d+\.\d+\.\d+\S*$/);
 });
 
+test('preset: it prints which there are, and each as configuration', async (t) => {
+  const all = await runCommand(t, ['preset']);
+  t.is(all.status, 0);
+  const names = all.stdout.map((line) => line.split(' ')[0]!);
+  t.deepEqual(names, ['hf', 'oci', 'npm', 'apt', 'hls']);
+  const { status, stdout } = await runCommand(t, ['preset', 'oci']);
+  t.is(status, 0);
+  const config = configFile(temporaryFolder(t), `${memoryOnly}${stdout.join('\n')}\n`);
+  t.is((await runCommand(t, ['check', '-c', config])).status, 0);
+  const wrong = await runCommand(t, ['preset', 'helm']);
+  t.is(wrong.status, 2);
+  t.regex(wrong.stderr.join('\n'), /there is no preset "helm"; allowed: hf, oci/);
+});
+
+test('check: a preset lies under the file, or is all of it', async (t) => {
+  const config = configFile(temporaryFolder(t), memoryOnly);
+  const both = await runCommand(t, ['check', '-c', config, '--preset', 'npm']);
+  t.is(both.status, 0);
+  t.true(both.stdout.some((line) => /route 1: .*tgz/.test(line)));
+  const keys = ['upstream_address=a.example:80', 'enable_l2_cache=false'];
+  const alone = await runCommand(t, ['check', '--preset', 'npm', '--set', ...keys]);
+  t.is(alone.status, 0);
+  t.deepEqual(
+    alone.stdout.filter((line) => line.startsWith('route')),
+    both.stdout.filter((line) => line.startsWith('route')),
+  );
+  const none = await runCommand(t, ['check']);
+  t.is(none.status, 2);
+  t.regex(none.stderr.join('\n'), /--config, or --preset and --set/);
+});
+
 test('serve: an unknown key is named with its line, and the status is 2', async (t) => {
   const config = configFile(temporaryFolder(t), `${memoryOnly}cache_tll: 60\n`);
   const { status, stdout, stderr } = await runCommand(t, ['serve', '-c', config]);

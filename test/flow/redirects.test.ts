@@ -137,6 +137,25 @@ test('redirects: the public name of this proxy is the origin again', async (t) =
   });
 });
 
+test('redirects: fields that the route keeps come with what they lead to', async (t) => {
+  const route = { redirect_fields: ['X-Commit', 'ETag', 'X-None'] };
+  await withRedirects(t, { route }, async (scene, blobs) => {
+    const fields = ['X-Commit', 'c1', 'X-Other', 'o', 'ETag', '"of-the-way"'];
+    scene.origin.script = redirect(`http://${blobs.address}/signed`, fields);
+    blobs.script = always({ fields: [...lifetime, 'ETag', '"of-the-blob"'], body: 'blob' });
+    for (const word of ['MISS', 'HIT']) {
+      const got = await scene.get('/a');
+      t.is(got.field('x-cache'), word);
+      t.is(got.field('x-commit'), 'c1');
+      t.is(got.field('etag'), '"of-the-blob"');
+      t.is(got.field('x-other'), undefined);
+      t.is(got.field('x-none'), undefined);
+      await scene.settled();
+    }
+    t.is((await scene.send('/b', { method: 'HEAD' })).field('x-commit'), 'c1');
+  });
+});
+
 test('redirects: circles and long ways end', async (t) => {
   await withRedirects(t, {}, async (scene) => {
     scene.origin.script = redirect('/a');

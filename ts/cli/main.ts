@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { systemClock } from '../clock.js';
+import { presetNames } from '../config/presets.js';
 import { MillraceError } from '../errors.js';
 import { explainUrl } from '../proxy/explain.js';
 import { parseSize } from '../units.js';
@@ -17,11 +18,12 @@ import { demoCommand } from './commands/demo.js';
 import { doctorCommand } from './commands/doctor.js';
 import { formatCommand } from './commands/format.js';
 import { inspectCommand } from './commands/inspect.js';
+import { presetCommand } from './commands/preset.js';
 import { type PurgeOptions, purgeCommand } from './commands/purge.js';
 import { serveCommand } from './commands/serve.js';
 import { statsCommand } from './commands/stats.js';
 import { verifyCommand } from './commands/verify.js';
-import { adminNamed, devicesNamed, keyNamed } from './targets.js';
+import { adminNamed, devicesNamed, keyNamed, sourceNamed } from './targets.js';
 
 const exitUsage = 2;
 const exitUnusable = 3;
@@ -68,7 +70,12 @@ interface ConfigArguments {
   readonly set: string[];
 }
 
-interface CheckArguments extends ConfigArguments {
+interface PresetArguments extends Partial<ConfigArguments> {
+  readonly set: string[];
+  readonly preset?: string;
+}
+
+interface CheckArguments extends PresetArguments {
   readonly url?: string;
   readonly method?: string;
 }
@@ -114,15 +121,30 @@ function makeProgram(done: (status: number) => void): Command {
       .requiredOption('-c, --config <file>', 'the configuration')
       .option('--set <key=value...>', 'replace values of the configuration', []);
 
-  withConfig('serve', 'run the proxy').action(async (options: ConfigArguments) =>
-    done(await serveCommand(options)),
+  const withPreset = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .option('-c, --config <file>', 'the configuration; without one, --preset and --set are')
+      .option('--preset <name>', `one of ${presetNames.join(', ')}, laid under the configuration`)
+      .option('--set <key=value...>', 'replace values of the configuration', []);
+
+  withPreset('serve', 'run the proxy').action(async (options: PresetArguments) =>
+    done(await serveCommand(sourceNamed(options))),
   );
-  withConfig('check', 'judge a configuration without starting anything')
+  withPreset('check', 'judge a configuration without starting anything')
     .option('--url <url>', 'also tell the route, key and policy of a request for this URL')
     .option('--method <method>', 'its method', 'GET')
     .action(async (options: CheckArguments) =>
-      done(await checkCommand(options, output, explainUrl)),
+      done(await checkCommand({ ...options, ...sourceNamed(options) }, output, explainUrl)),
     );
+  program
+    .command('preset')
+    .description(
+      'print a preset as configuration to read and copy; without a name, which there are',
+    )
+    .argument('[name]', `one of ${presetNames.join(', ')}`)
+    .action((name: string | undefined) => done(presetCommand(name, output)));
   withConfig('stats', 'show the counters of the running instance')
     .option('--json', 'as it comes, for programs', false)
     .action(async (options: JsonArguments) => done(await statsCommand(options, output)));

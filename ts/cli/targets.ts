@@ -15,6 +15,24 @@ function configOf({ config, set }: Named): Config | null {
   return config === undefined ? null : loadConfig({ path: config, set }).config;
 }
 
+/**
+ * What a configuration is read from: a file, a preset under it, or a preset and --set alone. Throws
+ * ConfigError where none is named.
+ */
+export function sourceNamed(named: {
+  readonly config?: string;
+  readonly preset?: string;
+  readonly set: string[];
+}): { readonly config?: string; readonly set: string[] } {
+  const { config, preset, set } = named;
+  if (config === undefined && preset === undefined) {
+    const text = 'no configuration is named; give its file with --config, or --preset and --set';
+    throw new ConfigError('CONFIG_INVALID', text);
+  }
+  const layers = preset === undefined ? set : [`preset=${preset}`, ...set];
+  return { ...(config === undefined ? {} : { config }), set: layers };
+}
+
 /** Paths. Throws ConfigError where neither the argument nor a configuration names any. */
 export function devicesNamed(path: string | undefined, named: Named): string[] {
   if (path !== undefined) return [path];

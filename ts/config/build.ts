@@ -28,6 +28,7 @@ function buildRoute(route: Settings['routes'][number]): RouteConfig {
     match: {
       host: match.host ?? null,
       path: match.path ?? null,
+      patterns: match.path_pattern ?? [],
       methods: match.method ?? null,
     },
     upstream: route.upstream ?? defaultUpstream,
@@ -35,6 +36,7 @@ function buildRoute(route: Settings['routes'][number]): RouteConfig {
     redirects: {
       hops: route.follow_redirects,
       hosts: route.redirect_hosts ?? [],
+      fields: lowerCase(route.redirect_fields ?? []),
       targetedFields: lowerCase(route.cache.targeted_fields),
     },
   };

@@ -34,6 +34,8 @@ function knownUpstreams({ upstream_address: address, routes, upstreams }: Settin
     const path = ['routes', index, 'upstream'];
     const allowed = names.length === 0 ? 'a name defined in upstreams' : names.join(', ');
     if (upstream === undefined) {
+      // That there is no upstream at all was said already.
+      if (names.length === 0) return [];
       return address === undefined ? [{ path, text: `missing; allowed: ${allowed}` }] : [];
     }
     if (names.includes(upstream)) return [];
@@ -71,12 +73,13 @@ function certificateWithKey({ upstreams }: Settings): Problem[] {
   });
 }
 
-/** A list of hosts that nothing leads to can only be a slip. */
-function hostsOfRedirects({ routes }: Settings): Problem[] {
+/** What is said about redirects that nobody follows can only be a slip. */
+function redirectsAreFollowed({ routes }: Settings): Problem[] {
   return routes.flatMap((route, index): Problem[] => {
-    if (route.redirect_hosts === undefined || route.follow_redirects > 0) return [];
-    const path = ['routes', index, 'redirect_hosts'];
-    return [{ path, text: 'needs follow_redirects beside it, or no redirect is followed' }];
+    if (route.follow_redirects > 0) return [];
+    const given = (['redirect_hosts', 'redirect_fields'] as const).filter((key) => route[key]);
+    const text = 'needs follow_redirects beside it, or no redirect is followed';
+    return given.map((key) => ({ path: ['routes', index, key], text }));
   });
 }
 
@@ -223,7 +226,7 @@ const rules: readonly Rule[] = [
   { reads: ['upstream_address', 'routes', 'upstreams'], check: knownUpstreams },
   { reads: ['upstreams'], check: ownUpstreamName },
   { reads: ['upstreams'], check: distinctOrigins },
-  { reads: ['routes'], check: hostsOfRedirects },
+  { reads: ['routes'], check: redirectsAreFollowed },
   { reads: ['upstreams'], check: certificateWithKey },
   { reads: ['memory_limit', 'l1_cache_size_bytes'], check: memoryFits },
   {

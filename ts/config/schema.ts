@@ -4,6 +4,7 @@
 // docs/reference/config.md describes each key for people, and a test compares the two.
 
 import { z } from 'zod';
+import { presetNames } from './presets.js';
 import { type UpstreamConfig, upstreamSchema } from './upstream-schema.js';
 import {
   type AddressBlock,
@@ -22,6 +23,7 @@ import {
   oneOf,
   oneOrList,
   originUrl,
+  pathPattern,
   pathPrefix,
   powerOfTwo,
   size,
@@ -130,7 +132,7 @@ const routeCache = section({
   }).prefault({}),
   ignore_request_directives: flag().prefault(false),
   set_cookie: oneOf('store', 'refuse', 'strip').prefault('store'),
-  authorization: oneOf('standard', 'refuse', 'share').prefault('standard'),
+  authorization: oneOf('standard', 'refuse', 'share', 'confirm').prefault('standard'),
   targeted_fields: z.array(fieldName()).prefault(['CDN-Cache-Control']),
   consume_targeted: flag().prefault(false),
   expose_key: flag().prefault(false),
@@ -145,12 +147,14 @@ const route = section({
   match: section({
     host: hostPattern().optional(),
     path: pathPrefix().optional(),
+    path_pattern: oneOrList(pathPattern()).optional(),
     method: oneOrList(methodName()).optional(),
   }).prefault({}),
   upstream: text('the name of one of upstreams').optional(),
   cache: routeCache.prefault({}),
   follow_redirects: wholeNumber(0, 20).prefault(0),
   redirect_hosts: oneOrList(hostPattern()).optional(),
+  redirect_fields: oneOrList(fieldName()).optional(),
   rewrite: laterSection().optional(),
   headers: laterSection().optional(),
   limit_rate: size(1, unlimited, mib).optional(),
@@ -160,6 +164,7 @@ const route = section({
 export const plainRoute = route.parse({});
 
 export const configSchema = section({
+  preset: oneOf(...presetNames).optional(),
   upstream_address: originUrl().optional(),
   upstreams: z.record(upstreamName, upstreamSchema).prefault({}),
   routes: z.array(route).prefault([]),
@@ -248,7 +253,7 @@ export interface RouteCacheConfig {
   /** Cache-Control and Pragma of requests have no say. */
   readonly ignoreRequestDirectives: boolean;
   readonly setCookie: 'store' | 'refuse' | 'strip';
-  readonly authorization: 'standard' | 'refuse' | 'share';
+  readonly authorization: 'standard' | 'refuse' | 'share' | 'confirm';
   /** In order of preference. */
   readonly targetedFields: readonly string[];
   /** Lower case: those of targetedFields where they do not go on to clients. */
@@ -271,6 +276,8 @@ export interface RouteConfig {
     /** Lower case, without port; null matches any. */
     readonly host: string | null;
     readonly path: string | null;
+    /** One of these; empty matches any. */
+    readonly patterns: readonly string[];
     readonly methods: readonly string[] | null;
   };
   /** A name in Config.upstreams. */
@@ -281,6 +288,8 @@ export interface RouteConfig {
     readonly hops: number;
     /** Other hosts that they may lead to, like match.host; empty: any that is public. */
     readonly hosts: readonly string[];
+    /** Lower case: kept of the redirects, where what they lead to does not have them. */
+    readonly fields: readonly string[];
     /** Lower case: cache.targeted_fields, which redirects have as well. */
     readonly targetedFields: readonly string[];
   };

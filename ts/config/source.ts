@@ -1,6 +1,6 @@
-// Where settings come from: YAML text, an object of the programmatic API, and --set on top of
-// either. A Source is the plain tree of values, with a way from any key in it back to the line that
-// wrote it. What the values mean is for schema.ts.
+// Where settings come from: YAML text, an object of the programmatic API, --set on top of either, and
+// a preset below. A Source is the plain tree of values, with a way from any key in it back to the line
+// that wrote it. What the values mean is for schema.ts.
 
 import {
   type Document,
@@ -15,6 +15,7 @@ import {
 import type { Problem } from './explain.js';
 import { interpolate } from './interpolate.js';
 import { formatPath, type KeyPath, valueAt } from './keys.js';
+import { isPresetName, presets } from './presets.js';
 
 export interface Source {
   readonly name: string;
@@ -159,6 +160,16 @@ function applySet(root: unknown, argument: string): { path: KeyPath; problem: st
 const isPlainMap = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
+/** Maps are joined key by key; routes of the preset come behind those that were written; else those win. */
+function layUnder(values: Record<string, unknown>, preset: Record<string, unknown>): void {
+  for (const [key, value] of Object.entries(preset)) {
+    const own = values[key];
+    if (own === undefined) values[key] = copyTree(value);
+    else if (isPlainMap(own) && isPlainMap(value)) layUnder(own, value);
+    else if (key === 'routes' && Array.isArray(own) && Array.isArray(value)) own.push(...value);
+  }
+}
+
 const startsWith = (path: KeyPath, start: KeyPath): boolean =>
   start.every((step, index) => String(step) === String(path[index]));
 
@@ -184,6 +195,9 @@ function layered(
     if (problem !== null) problems.push({ path, text: problem });
   }
   if (layers.env !== null) interpolateTree(values, layers.env, problems);
+  if (isPlainMap(values) && isPresetName(values.preset)) {
+    layUnder(values, parseDocument(presets[values.preset].text).toJS());
+  }
   const locate = (path: KeyPath): string | null => {
     // Exactly what was set, or a section that is there only because something in it was.
     const isSet = setPaths.some(

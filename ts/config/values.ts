@@ -255,6 +255,33 @@ export const pathPrefix = () =>
     typeof value === 'string' && /^\/[^\s?#]*$/.test(value) ? value : null,
   );
 
+const patternElements = 255;
+
+/** As many as native/engine/path-pattern.h counts; null where it is no pattern. */
+function elementsOf(pattern: string): number | null {
+  if (!/^\/([^\s?#*[\]{}]|\*{1,2}(?!\*)|\[[^\s\]/]+\](\{[1-9]\d{0,2}\})?)*$/.test(pattern))
+    return null;
+  let count = 0;
+  for (const [, set, times] of pattern.matchAll(/(\[[^\]]+\])(?:\{(\d+)\})?|\*\*?|[^*]/g)) {
+    for (const [, first, last] of (set ?? '').slice(1, -1).matchAll(/(\S)-(\S)/g)) {
+      if (last! < first! || (first! <= '/' && last! >= '/')) return null;
+    }
+    count += Number(times ?? 1);
+  }
+  return count;
+}
+
+export const pathPattern = () =>
+  checked<string, string>(
+    'a pattern of paths such as "/**/pool/*.deb" or "/blobs/[0-9a-f]{64}", of ' +
+      `at most ${patternElements} elements`,
+    (value) => {
+      if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) return null;
+      const count = elementsOf(value);
+      return count !== null && count <= patternElements ? value : null;
+    },
+  );
+
 export const fieldName = () =>
   checked<string, string>('the name of a header field, such as Accept-Language', (value) =>
     typeof value === 'string' && /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/.test(value) ? value : null,

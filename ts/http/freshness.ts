@@ -17,6 +17,7 @@ import {
 } from './lifetime.js';
 
 import {
+  credentialFields,
   gainRefusal,
   heuristicStatuses,
   type Lifetime,
@@ -67,7 +68,7 @@ export interface Judgement {
   readonly noCache: boolean;
   readonly immutable: boolean;
   readonly hasSetCookie: boolean;
-  /** The request carried Authorization. */
+  /** The request carried Authorization; with `confirm`, credentials of any kind. */
   readonly authorized: boolean;
   readonly dateS: number;
   readonly lastModifiedS: number | null;
@@ -104,7 +105,7 @@ export function judgeResponse(
     response: fields,
     directives,
     vary: varyMembers(fields),
-    authorized: fieldLines(request.fields, 'authorization').length > 0,
+    authorized: isAuthorized(request.fields, policy),
     // What is stripped is as good as not there.
     hasSetCookie: policy.setCookie !== 'strip' && fieldLines(fields, 'set-cookie').length > 0,
   };
@@ -146,6 +147,11 @@ export function judgeResponse(
     acceptsRanges: acceptsBytes(fields),
     varyNames: [...new Set(subject.vary)].sort(),
   };
+}
+
+function isAuthorized(request: RawFields, { authorization }: CachePolicy): boolean {
+  const names = authorization === 'confirm' ? credentialFields : (['authorization'] as const);
+  return names.some((name) => fieldLines(request, name).length > 0);
 }
 
 function chooseLifetime(

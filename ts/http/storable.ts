@@ -19,6 +19,7 @@ export type Refusal =
   | 'vary-star'
   | 'vary-invalid'
   | 'authorization'
+  | 'access'
   | 'set-cookie'
   | 'no-lifetime'
   | 'no-validator';
@@ -28,7 +29,11 @@ const reasonsOfRequest: ReadonlySet<string> = new Set<Refusal>([
   'request-body',
   'request-no-store',
   'authorization',
+  'access',
 ]);
+
+/** Fields by which clients show who they are, where a route has the origin confirm them. */
+export const credentialFields = ['authorization', 'cookie'] as const;
 
 /** The reason lies in this request: it says nothing about what is stored, or what others get. */
 export function isReasonOfRequest(reason: string): boolean {
@@ -58,9 +63,10 @@ export interface StoreRules {
   readonly setCookie: 'store' | 'refuse' | 'strip';
   /**
    * standard: answers to a request with Authorization are stored where the response permits it. refuse:
-   * never. share: like any other, for origins that let in everybody whom they let in at all.
+   * never. share: like any other, for origins that let in everybody whom they let in at all. confirm: like
+   * any other, because the origin is asked whom it lets in before each use; nothing but successes.
    */
-  readonly authorization: 'standard' | 'refuse' | 'share';
+  readonly authorization: 'standard' | 'refuse' | 'share' | 'confirm';
 }
 
 /** What the rules look at. */
@@ -115,6 +121,8 @@ export function refusalOf(subject: Subject): Refusal {
   if (subject.vary.includes('*')) return 'vary-star';
   if (!subject.vary.every(isToken)) return 'vary-invalid';
   if (subject.authorized && !allowsAuthorized(subject)) return 'authorization';
+  // An error may be about who asked, and must not take the place of what others may have.
+  if (rules.authorization === 'confirm' && status >= 400) return 'access';
   return '';
 }
 
@@ -131,7 +139,7 @@ export function gainRefusal(subject: Subject, lifetime: Lifetime, use: LaterUse)
 }
 
 function allowsAuthorized({ rules, directives }: Subject): boolean {
-  if (rules.authorization !== 'standard') return rules.authorization === 'share';
+  if (rules.authorization !== 'standard') return rules.authorization !== 'refuse';
   return (
     directives.allows('public') ||
     directives.allows('must-revalidate') ||

@@ -59,9 +59,11 @@ export function explainUrl(config: Config, method: string, url: string): string[
   ];
 }
 
-function redirectText({ redirects: { hops, hosts } }: RouteConfig): string {
+function redirectText({ redirects: { hops, hosts, fields } }: RouteConfig): string {
   if (hops === 0) return 'goes to the client';
-  return `followed, ${hops} at most, to ${hosts.length === 0 ? 'public hosts' : hosts.join(', ')}`;
+  const kept = fields.length === 0 ? '' : `, keeping ${fields.join(', ')}`;
+  const where = hosts.length === 0 ? 'public hosts' : hosts.join(', ');
+  return `followed, ${hops} at most, to ${where}${kept}`;
 }
 
 function lifetimeText(config: Config, cache: RouteCacheConfig): string {
@@ -96,6 +98,7 @@ const authorizationTexts = {
   standard: 'Authorization: where the response permits it',
   refuse: 'Authorization: never',
   share: 'Authorization: like anything else',
+  confirm: 'Authorization: like anything else, used once the origin has let that client in',
 };
 
 function storedText(cache: RouteCacheConfig): string {

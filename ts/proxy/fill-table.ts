@@ -35,6 +35,15 @@ export class FillTable {
     return null;
   }
 
+  /** One that is asked for on somebody else's credentials; null: there is none of this part. */
+  besides(key: string, fields: RawFields, part: PartRequest | null): RunningFill | null {
+    for (const candidate of this.#running.get(key) ?? []) {
+      const isSame = candidate.isPart === (part !== null) && !candidate.isPurged();
+      if (isSame && !candidate.isOpenTo(fields)) return candidate;
+    }
+    return null;
+  }
+
   /**
    * Others may join it from now on, unless its answer is known to be for one client alone, or the key's
    * answers were found not to be shareable.

@@ -6,10 +6,12 @@ import { UpstreamError } from '../errors.js';
 import { withoutTags } from '../http/tags.js';
 import type { Head } from '../store/entry.js';
 import { fillBody, upstreamBody } from './body.js';
+import { bodyLengthOf } from './body-length.js';
+import { foreignFill, isConfirmedBy } from './confirmation.js';
 import type { Answer, Exchange, StepName } from './exchange.js';
 import { lookupsMax } from './part-request.js';
 import { patchedBody } from './patched-body.js';
-import { bodyLengthOf, type FillOutcome, RunningFill } from './running-fill.js';
+import { type FillOutcome, RunningFill } from './running-fill.js';
 import { isOriginError, mayStandIn } from './stale.js';
 import { answerFromStore, resumeOf } from './stored-answer.js';
 
@@ -37,6 +39,12 @@ export async function obtain(exchange: Exchange): Promise<StepName> {
   for (let joins = 0; ; joins += 1) {
     const { key, fields, part } = exchange;
     const running = joins < joinsMax ? fills.join(key, fields, part) : null;
+    const foreign = running === null && joins === 0 ? foreignFill(exchange) : null;
+    if (foreign !== null) {
+      const next = await followForeign(exchange, foreign);
+      if (next !== null) return next;
+      continue;
+    }
     const leads = running === null;
     const source = running ?? new RunningFill(exchange);
     // Once: who went on waiting with every new fill would never hear that the origin fails.
@@ -60,6 +68,19 @@ export async function obtain(exchange: Exchange): Promise<StepName> {
     }
     const next = await use(exchange, source, outcome, leads);
     if (next !== null) return next;
+  }
+}
+
+/** Null: the origin does not vouch that what it sends somebody else is for this client as well. */
+async function followForeign(exchange: Exchange, source: RunningFill): Promise<StepName | null> {
+  const outcome = await source.soon;
+  if (outcome?.kind !== 'shared') return null;
+  source.retain();
+  try {
+    const isVouched = await isConfirmedBy(exchange, source, outcome.head);
+    return isVouched ? follow(exchange, source, outcome, false) : null;
+  } finally {
+    source.release(false);
   }
 }
 

@@ -4,6 +4,7 @@ import { ClientError } from '../errors.js';
 import { freshnessOf, type Reuse } from '../http/freshness.js';
 import type { Found, StoredObject } from '../store/contract.js';
 import { background } from './background.js';
+import { needsConfirmation } from './confirmation.js';
 import type { Exchange, NextStep, StepName } from './exchange.js';
 import { reusable } from './head.js';
 import { isIncomplete, lackOf, lookupsMax, rangeRequest } from './part-request.js';
@@ -35,6 +36,11 @@ function judgeFound(exchange: Exchange, found: Found): NextStep {
 function judgeObject(exchange: Exchange, object: StoredObject): StepName {
   const now = exchange.services.clock.now();
   const reuse = reuseOf(exchange, object, now);
+  if (needsConfirmation(exchange, object.head)) {
+    const forward = reuse.freshness === 'fresh' ? 'request' : 'stale';
+    exchange.handling = { hit: false, forward, detail: 'authorization' };
+    return ask(exchange);
+  }
   if (reuse.usable || mayServeWhileRevalidating(exchange, reuse, now)) {
     // What the client wants stored nowhere would freshen nothing.
     if (!reuse.usable && !exchange.directives.has('no-store')) {

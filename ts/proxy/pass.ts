@@ -6,10 +6,10 @@ import { hasCondition } from '../http/conditional.js';
 import { withoutTags } from '../http/tags.js';
 import type { UpstreamResponse } from '../upstream/request.js';
 import { upstreamBody } from './body.js';
+import { bodyLengthOf } from './body-length.js';
 import { type Exchange, isClientGone, type StepName } from './exchange.js';
 import { invalidate, isUnsafe } from './invalidate.js';
 import { askOrigin } from './origin-request.js';
-import { bodyLengthOf } from './running-fill.js';
 import { freshenByHead } from './validation.js';
 
 const statusesWithoutBody = new Set([204, 304]);

@@ -13,6 +13,7 @@ export function compileRoutes(config: Config): Routes {
     config.routes.map(({ match, cache }) => ({
       host: match.host,
       path: match.path,
+      patterns: match.patterns,
       methods: match.methods,
       query: cache.key.query.kind,
       queryNames: 'names' in cache.key.query ? cache.key.query.names : [],

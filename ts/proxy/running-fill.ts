@@ -3,16 +3,18 @@
 
 import { UpstreamError } from '../errors.js';
 import { mayCompress } from '../http/compressible.js';
-import { fieldValue, type RawFields } from '../http/fields.js';
+import type { RawFields } from '../http/fields.js';
 import { mergeNotModified } from '../http/merge.js';
 import { fieldsOfWhole, partOf } from '../http/partial.js';
 import { isReasonOfRequest } from '../http/storable.js';
-import { tagsMax, tagsOf } from '../http/tags.js';
+import { tagsOf } from '../http/tags.js';
 import type { Fill, StoredObject } from '../store/contract.js';
 import { encodeHead, type Head, headFlags } from '../store/entry.js';
 import type { UpstreamResponse } from '../upstream/request.js';
 import type { FillShare } from './body.js';
+import { bodyLengthOf, sizeRefusal } from './body-length.js';
 import { goesOnUnread } from './client-abort.js';
+import { credentialsOf, isConfirmed } from './confirmation.js';
 import type { Exchange } from './exchange.js';
 import { headOf, judge } from './head.js';
 import { askOrigin } from './origin-request.js';
@@ -31,7 +33,12 @@ export type FillOutcome =
   | { readonly kind: 'failed'; readonly error: Error };
 
 /** Refusals that tell nothing about what the next request for the key gets. */
-const notesNothing: ReadonlySet<string> = new Set(['stale-if-error', 'request-no-store', 'status']);
+const notesNothing: ReadonlySet<string> = new Set([
+  'stale-if-error',
+  'request-no-store',
+  'status',
+  'access',
+]);
 
 /** A body of unknown length that nobody reads is fetched up to this: it might never end. */
 const unreadUnknownMax = 64 * 1024 * 1024;
@@ -52,6 +59,8 @@ export class RunningFill implements FillShare {
   /** Somebody who read it went away before the end of the answer. */
   #wasLeft = false;
   #isDone = false;
+  /** Of whom the origin lets in, where it is to confirm that; else ''. */
+  readonly #credentials: string;
   /** What is asked for; null: the whole body. */
   #part: PartRequest | null;
   #interval: { readonly start: number; readonly end: number } | null = null;
@@ -62,6 +71,7 @@ export class RunningFill implements FillShare {
     this.key = exchange.key;
     this.#exchange = exchange;
     this.#part = exchange.part;
+    this.#credentials = isConfirmed(exchange) ? credentialsOf(exchange.fields) : '';
     // Before the origin is asked: a purge from now on wins over what it answers.
     this.#fill = services.store!.beginFill(exchange.key, exchange.variants);
     // What the client wants stored nowhere is no reason for others to wait.
@@ -94,9 +104,19 @@ export class RunningFill implements FillShare {
 
   /** While the head is unknown anybody may wait for it; then the variant decides, and the part. */
   mayServe(fields: RawFields, part: PartRequest | null): boolean {
-    if (this.isPurged() || this.isPart !== (part !== null)) return false;
+    if (this.isPurged() || this.isPart !== (part !== null) || !this.isOpenTo(fields)) return false;
     if (this.#outcome === null) return true;
-    if (this.#outcome.kind !== 'shared' || !this.#hasPart(this.#outcome.head, part)) return false;
+    return this.hasWanted(fields, part);
+  }
+
+  /** What it fetches was asked for without credentials, or with the same, or the route does not mind. */
+  isOpenTo(fields: RawFields): boolean {
+    return this.#credentials === '' || this.#credentials === credentialsOf(fields);
+  }
+
+  /** Its head is there, and it is the variant and has the part that are asked for. */
+  hasWanted(fields: RawFields, part: PartRequest | null): boolean {
+    if (this.#outcome?.kind !== 'shared' || !this.#hasPart(this.#outcome.head, part)) return false;
     const { varyNames } = this.#outcome.head;
     if (varyNames.length === 0) return true;
     const store = this.#exchange.services.store!;
@@ -323,7 +343,10 @@ export class RunningFill implements FillShare {
     const { stored, services } = this.#exchange;
     const { status } = response;
     const isAboutResource = status < 400 || status === 404 || status === 410;
-    if (stored === null || isReasonOfRequest(reason) || !isAboutResource) return;
+    // Without credentials on either side, what was refused is there for nobody.
+    const isPrivate = this.#credentials !== '' || (stored?.head.flags ?? 0) & headFlags.authorized;
+    const isOfRequest = isReasonOfRequest(reason) && (reason !== 'access' || isPrivate);
+    if (stored === null || isOfRequest || !isAboutResource) return;
     if (services.clock.now() >= stored.head.freshUntilMs) services.store!.forget(stored);
   }
 
@@ -374,21 +397,4 @@ export class RunningFill implements FillShare {
     this.#exchange.services.fills.remove(this);
     if (this.#holders === 0) this.#fill.close();
   }
-}
-
-/** What is too large to store, or has more tags than a head holds: it could not be purged by all. */
-function sizeRefusal(response: UpstreamResponse, largestBody: number): string {
-  if ((bodyLengthOf(response) ?? 0) > largestBody) return 'too-large';
-  return (tagsOf(response.fields)?.length ?? 0) > tagsMax ? 'too-many-tags' : '';
-}
-
-/** The length that the framing tells; null where the body ends with a last chunk or the connection. */
-export function bodyLengthOf(response: {
-  readonly status: number;
-  readonly fields: RawFields;
-}): number | null {
-  if (response.status === 204 || response.status === 205) return 0;
-  if (fieldValue(response.fields, 'transfer-encoding') !== undefined) return null;
-  const length = fieldValue(response.fields, 'content-length');
-  return length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : null;
 }

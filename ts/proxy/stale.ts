@@ -2,6 +2,7 @@
 // ts/http/freshness.ts, asked by the steps fill and fail alike.
 
 import { mayServeStale } from '../http/freshness.js';
+import { needsConfirmation } from './confirmation.js';
 import type { Exchange } from './exchange.js';
 import { reusable } from './head.js';
 
@@ -17,13 +18,15 @@ export function mayStandIn(exchange: Exchange, why: 'disconnected' | 'error'): b
   const { stored, part, directives, services, rule } = exchange;
   // What lacks a part of the answer cannot stand in for it.
   if (stored === null || part !== null) return false;
+  if (needsConfirmation(exchange, stored.head)) return false;
   const { maxMs } = rule!.cache.stale;
   return mayServeStale(reusable(stored.head), directives, services.clock.now(), why, maxMs);
 }
 
-/** The response itself forbids to be used without its origin: must-revalidate and its like. */
+/** Not to be used without its origin: must-revalidate and its like, and what the origin has to confirm. */
 export function isBoundToOrigin(exchange: Exchange): boolean {
   if (exchange.stored === null) return false;
+  if (needsConfirmation(exchange, exchange.stored.head)) return true;
   const { mustRevalidate, noCache } = reusable(exchange.stored.head);
   return mustRevalidate || noCache;
 }

@@ -8,6 +8,8 @@ export interface RouteSpec {
   readonly host: string | null;
   /** Prefix of the path; null any. */
   readonly path: string | null;
+  /** Of the path, one of them; empty any. */
+  readonly patterns: readonly string[];
   readonly methods: readonly string[] | null;
   readonly query: 'keep' | 'drop' | 'only' | 'without';
   readonly queryNames: readonly string[];
@@ -34,6 +36,7 @@ export function compileRouteTable(routes: readonly RouteSpec[]): RouteTable {
       route.queryNames.join('&'),
       route.sortQuery ? '1' : '',
       route.keyHost ?? '',
+      route.patterns.join(' '),
     ]),
   );
 }

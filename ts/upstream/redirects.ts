@@ -8,7 +8,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import type { Clock } from '../clock.js';
 import type { RouteConfig, UpstreamConfig } from '../config/schema.js';
 import { UpstreamError } from '../errors.js';
-import { fieldLines, type RawFields } from '../http/fields.js';
+import { fieldLines, fieldValue, type RawFields } from '../http/fields.js';
 import { drain } from './drain.js';
 import { isInsideAddress } from './inside-address.js';
 import { Origin } from './pool.js';
@@ -89,7 +89,7 @@ export class Redirects {
     let url = new URL(request.target, base);
     let target = request.target;
     let hasLeft = false;
-    const restrictions = new Restrictions(policy.targetedFields);
+    const restrictions = new Restrictions(policy);
     const seen = new Set([url.href]);
     for (let hop = 0; ; hop += 1) {
       let next: URL | null = null;
@@ -272,14 +272,18 @@ function targetOf({ status, fields }: UpstreamResponse, from: URL): URL | null {
   return url;
 }
 
-/** What the responses on the way say about storing and choosing holds for what they lead to. */
+/** What the responses on the way say about storing and choosing, and the fields to keep of them. */
 class Restrictions {
   readonly #targeted: ReadonlySet<string>;
+  readonly #keptNames: readonly string[];
+  /** By name: the line of the last redirect that had it. */
+  readonly #kept = new Map<string, string>();
   readonly #vary: string[] = [];
   #control = '';
 
-  constructor(targetedFields: readonly string[]) {
+  constructor({ targetedFields, fields }: RedirectPolicy) {
     this.#targeted = new Set(targetedFields);
+    this.#keptNames = fields;
   }
 
   note(fields: RawFields): void {
@@ -290,10 +294,14 @@ class Restrictions {
       }
     }
     for (const line of fieldLines(fields, 'vary')) this.#vary.push('Vary', line);
+    for (const name of this.#keptNames) {
+      const line = fieldValue(fields, name);
+      if (line !== undefined) this.#kept.set(name, line);
+    }
   }
 
   on(response: UpstreamResponse): UpstreamResponse {
-    if (this.#control === '' && this.#vary.length === 0) return response;
+    if (this.#control === '' && this.#vary.length === 0 && this.#kept.size === 0) return response;
     const fields: string[] = [];
     for (let at = 0; at + 1 < response.fields.length; at += 2) {
       const name = response.fields[at]!;
@@ -302,6 +310,9 @@ class Restrictions {
       if (!isOverruling) fields.push(name, response.fields[at + 1]!);
     }
     if (this.#control !== '') fields.push('Cache-Control', this.#control);
+    for (const [name, line] of this.#kept) {
+      if (fieldValue(fields, name) === undefined) fields.push(name, line);
+    }
     return { ...response, fields: [...fields, ...this.#vary] };
   }
 }

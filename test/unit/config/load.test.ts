@@ -58,7 +58,7 @@ test('config: the block of the design loads with every key', (t) => {
   t.deepEqual(config.admin.listen, { kind: 'unix', path: '/run/millrace/admin.sock' });
   t.is(config.cacheTtlMs, 3_600_000);
   t.deepEqual(config.routes[0], {
-    match: { host: '*.example.com', path: '/models/', methods: ['GET', 'HEAD'] },
+    match: { host: '*.example.com', path: '/models/', patterns: [], methods: ['GET', 'HEAD'] },
     upstream: 'hub',
     cache: {
       pass: false,
@@ -74,7 +74,7 @@ test('config: the block of the design loads with every key', (t) => {
   t.deepEqual(notInEffect, ['routes[0].rewrite', 'routes[0].headers', 'metrics_endpoint', 'lanes']);
 });
 
-const plainRedirects = { hops: 0, hosts: [], targetedFields: ['cdn-cache-control'] };
+const plainRedirects = { hops: 0, hosts: [], fields: [], targetedFields: ['cdn-cache-control'] };
 
 const plainUpstream: UpstreamConfig = {
   origins: [{ url: new URL('http://origin.example.com:8000'), weight: 1 }],
@@ -119,7 +119,7 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
     upstreams: new Map([['upstream_address', plainUpstream]]),
     routes: [
       {
-        match: { host: null, path: null, methods: null },
+        match: { host: null, path: null, patterns: [], methods: null },
         upstream: 'upstream_address',
         cache: {
           pass: false,
@@ -180,9 +180,10 @@ test('config: every key that changes something changes it', (t) => {
 upstreams: { a: { origins: "http://[::1]:9000" } }
 routes:
   - upstream: a
-    match: { method: GET }
+    match: { method: GET, path_pattern: '/**.bin' }
     follow_redirects: 3
     redirect_hosts: ["*.Blobs.example", other.example]
+    redirect_fields: X-Commit
     cache:
       pass: true
       override_origin: true
@@ -237,7 +238,7 @@ log_level: debug
   });
   t.deepEqual(config.routes, [
     {
-      match: { host: null, path: null, methods: ['GET'] },
+      match: { host: null, path: null, patterns: ['/**.bin'], methods: ['GET'] },
       upstream: 'a',
       cache: {
         pass: true,
@@ -262,6 +263,7 @@ log_level: debug
       redirects: {
         hops: 3,
         hosts: ['*.blobs.example', 'other.example'],
+        fields: ['x-commit'],
         targetedFields: ['surrogate-control'],
       },
     },

@@ -9,8 +9,8 @@ import { ConfigError } from '../../errors.js';
 import { formatSize } from '../../units.js';
 
 export interface CheckOptions {
-  /** Path of the file. */
-  readonly config: string;
+  /** Path of the file; without one `set` is all of it. */
+  readonly config?: string;
   /** KEY=VALUE, in the order given. */
   readonly set: string[];
   readonly url?: string;
@@ -39,7 +39,8 @@ function describeStore(config: Config): string {
 
 function describeRoute({ match, upstream, cache }: RouteConfig): string {
   const methods = match.methods === null ? '' : `${match.methods.join(',')} `;
-  const what = `${methods}${match.host ?? '*'}${match.path ?? '/'}`;
+  const patterns = match.patterns.length === 0 ? '' : ` (${match.patterns.join(', ')})`;
+  const what = `${methods}${match.host ?? '*'}${match.path ?? '/'}${patterns}`;
   return `${what} -> ${upstream}${cache.pass ? ', never cached' : ''}`;
 }
 
@@ -61,7 +62,10 @@ function summarise(config: Config): string[] {
 
 function load(options: CheckOptions, io: CommandOutput): LoadedConfig | null {
   try {
-    return loadConfig({ path: options.config, set: options.set });
+    return loadConfig({
+      ...(options.config === undefined ? {} : { path: options.config }),
+      set: options.set,
+    });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const line of error.message.split('\n')) io.stderr(line);

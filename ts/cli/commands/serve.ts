@@ -6,8 +6,8 @@ import { createLog, type ProgramLog } from '../../observe/log.js';
 import { type System, startSystem } from '../../system.js';
 
 export interface ServeOptions {
-  /** Path of the file. */
-  readonly config: string;
+  /** Path of the file; without one `set` is all of it. */
+  readonly config?: string;
   /** KEY=VALUE, in the order given. */
   readonly set: readonly string[];
 }
@@ -18,7 +18,8 @@ const exitOfSignal: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 1
 
 /** Exit status: 0 after an orderly stop. Rejects with the MillraceError that prevented the start. */
 export async function serveCommand(options: ServeOptions): Promise<number> {
-  const loaded = loadConfig({ path: options.config, set: options.set });
+  const { config: path, set } = options;
+  const loaded = loadConfig({ ...(path === undefined ? {} : { path }), set });
   const log = createLog(loaded.config.logLevel);
   try {
     const system = await startSystem(loaded, log);

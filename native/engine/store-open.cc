@@ -18,7 +18,7 @@ constexpr ByteCount kMinimumStaging = 8 * kChunkSize;
 constexpr ByteCount kMaximumStaging = 64 * kChunkSize;
 
 // Incarnations are handed out from a range that the superblock reserved at open, so that two lives of a
-// store never give the same one to two versions.
+// store never give the same one to two versions. What a life leaves of its range is never handed out.
 constexpr uint64_t kIncarnationStep = uint64_t{1} << 32;
 
 // Volumes get keys in proportion to their size, in units that leave the weight room for 128 TiB.
@@ -191,9 +191,7 @@ void Store::close() {
   MutexLock lock(close_mutex_);
   if (closed_.exchange(true)) return;
   if (outside_) outside_->close();
-  for (const std::unique_ptr<Volume>& volume : volumes_) {
-    volume->close(birth_.load(), incarnation_.load());
-  }
+  for (const std::unique_ptr<Volume>& volume : volumes_) volume->close(birth_.load());
 }
 
 }  // namespace millrace

@@ -149,7 +149,7 @@ bool Volume::admits(const KeyHash& object) {
   return true;
 }
 
-void Volume::close(Sequence birth, uint64_t next_incarnation) {
+void Volume::close(Sequence birth) {
   if (std::exchange(closed_, true)) return;
   if (scrubber_) scrubber_->stop();
   if (warmer_) warmer_->stop();
@@ -162,7 +162,8 @@ void Volume::close(Sequence birth, uint64_t next_incarnation) {
     superblock_.superblock_sequence++;
     superblock_.clean = true;
     superblock_.birth_sequence = birth;
-    superblock_.next_incarnation = next_incarnation;
+    // next_incarnation stays where start() has put it: a fill that began while this store closed may have
+    // reached the device, with an incarnation that nobody knew of when the closing began.
     // A superblock that cannot be written now leaves an unclean mark: the next start scans one segment.
     static_cast<void>(device_->flush());
     static_cast<void>(write_superblock(*device_, superblock_));

@@ -68,7 +68,7 @@ class Volume {
   // Marks the superblock as in use, starts the write head and begins to load footers.
   Status start(const VolumeStart& start);
   // Stops the write head, seals, marks clean. Idempotent.
-  void close(Sequence birth, uint64_t next_incarnation);
+  void close(Sequence birth);
 
   // Footers of an earlier life are still being loaded: the index does not know all that is stored.
   bool is_warming() const { return !warmer_->is_done(); }

@@ -42,7 +42,6 @@ void World::begin_fill() {
   const Status status = fill->fill->begin(std::move(head));
   if (!status.ok()) fail("a fill did not begin: %s", status.message());
   version.incarnation = fill->fill->incarnation();
-  version.after_close = store_->closed();
   oracle_.identify(version);
   report_.fills++;
   trace("fill version %llu of %s, %llu bytes%s%s", static_cast<unsigned long long>(version.number),

@@ -51,12 +51,10 @@ Version& Oracle::add_version(uint32_t key, bool compressible) {
 
 void Oracle::identify(const Version& version) {
   const auto [known, is_new] = by_incarnation_.emplace(version.incarnation, version.number);
-  if (is_new) return;
-  // What a closed store still hands out dies with it; the next life may begin with the same number.
-  if (!versions_[known->second - 1].after_close) {
-    fail("incarnation %llu was given out twice", number(version.incarnation));
+  if (!is_new) {
+    fail("incarnation %llu was given to versions %llu and %llu", number(version.incarnation),
+         number(known->second), number(version.number));
   }
-  known->second = version.number;
 }
 
 void Oracle::generate(const Version& version, ByteOffset offset, MutableBytes out) {

@@ -27,7 +27,6 @@ struct Version {
   ByteCount length = 0;      // once it is finished
   bool finished = false;     // finish() was called: it may be found
   bool compressible = false;
-  bool after_close = false;  // begun when the store was closed: known to memory alone
 };
 
 inline constexpr uint32_t kPrefixes = 7;

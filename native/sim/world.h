@@ -1,6 +1,6 @@
 // One simulation: a disk, the store that is open on it in one life after another, clients that use it and the
 // oracle that watches. world.cc has the plan and the clients' choice of steps, fills.cc and reads.cc the
-// steps, lives.cc crashes, restarts and what must be found after them.
+// steps, lives.cc crashes and restarts, expectations.cc what must be found after them.
 #pragma once
 
 #include <memory>
@@ -36,7 +36,7 @@ struct Report {
   uint64_t refreshes = 0;
   uint64_t recovered_checks = 0;  // records that had to be found after a restart, and were
   uint64_t warming_steps = 0;     // while footers of an earlier life were loaded
-  uint64_t shadowed = 0;          // missed because a later record of the key is torn or purged
+  uint64_t shadowed = 0;          // missed because a later record of the key is torn, lost or purged
   uint64_t reclaimed = 0;
   uint64_t switches = 0;
   FaultCounts device{};
@@ -144,18 +144,21 @@ class World {
   void stop_clients();
   void start_clients();
   static void crashed(void* self);
+  void look_after_warming();
+  void check_liveness();
+
+  // expectations.cc
   void expect_records();
+  void expect_nothing_of(uint32_t key);
+  void check_expectations();
+  void check_expectation(const Expectation& expectation);
   bool is_whole(ByteOffset address, KeyHash hash, RecordHeader* header);
   bool find_whole(const KeyHash& hash, bool wants_chunk, RecordHeader* header,
                   Expectation* expectation);
   bool lies_whole(const Expectation& expectation);
   bool may_be_missed(const Expectation& expectation);
-  void look_after_warming();
-  void check_expectation(const Expectation& expectation);
+  Sequence latest_broken_promise(const KeyHash& hash);
   bool is_shadowed(uint32_t key, const KeyHash& hash, uint64_t incarnation);
-  void check_expectations();
-  void expect_nothing_of(uint32_t key);
-  void check_liveness();
 
   const Options options_;
   Random random_;

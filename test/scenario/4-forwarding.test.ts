@@ -315,3 +315,14 @@ scenario('4.11b methods that are not ours pass unchanged', async ({ origin, clie
     await origin.got(at + 1, { method });
   }
 });
+
+scenario('4.11c methods that no parser knows are a 501 and end the connection', async (s) => {
+  // FLUSH and PLAY are of RTSP, whose requests look alike.
+  for (const method of ['FOO', 'PURGEX', 'get', 'FLUSH', 'PLAY']) {
+    const text = `${method} /a HTTP/1.1\r\nHost: site.test\r\n\r\n`;
+    const got = await s.client.raw(`${text}GET /b HTTP/1.1\r\nHost: site.test\r\n\r\n`);
+    if (!/^HTTP\/1\.1 501 Not Implemented\r\n/.test(got)) throw new Error(got);
+    if (got.split('HTTP/1.1').length !== 2) throw new Error(got);
+  }
+  s.origin.wasAsked(0);
+});

@@ -189,7 +189,7 @@ export function spoil(socket: Socket): void {
 type ServingSocket = Socket & { _httpMessage?: ServerResponse | null };
 
 /** What Node's parser refused: never forwarded, answered once, and the connection ends. */
-function refuse(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Socket): void {
+function refuse(error: ParserError, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
     return;
@@ -226,9 +226,16 @@ function refuse(error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: S
   );
 }
 
-/** A well-formed request line whose method Node's parser does not know. */
-function isUnknownMethod(error: NodeJS.ErrnoException & { rawPacket?: Buffer }): boolean {
-  if (error.code !== 'HPE_INVALID_METHOD' || error.rawPacket === undefined) return false;
+interface ParserError extends NodeJS.ErrnoException {
+  readonly rawPacket?: Buffer;
+  readonly reason?: string;
+}
+
+/** A well-formed request line whose method Node's parser does not know, or knows from RTSP alone. */
+function isUnknownMethod(error: ParserError): boolean {
+  const isOfRtsp = error.reason?.startsWith('Invalid method for HTTP') ?? false;
+  const isMethod = error.code === 'HPE_INVALID_METHOD' || isOfRtsp;
+  if (!isMethod || error.rawPacket === undefined) return false;
   const start = error.rawPacket.toString('latin1', 0, 1024);
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+ [\x21-\x7e]+ HTTP\/1\.[01]\r\n/.test(start);
 }

@@ -73,7 +73,8 @@ function inversionsOf(node: Expression, textOf: (node: Node) => string): string[
   switch (node.type) {
     case 'BinaryExpression': {
       const others = comparisons[node.operator!] ?? [];
-      return others.map((other) => `${textOf(node.left!)} ${other} ${textOf(node.right!)}`);
+      // In parentheses: those that stood there are no part of either side.
+      return others.map((other) => `(${textOf(node.left!)}) ${other} (${textOf(node.right!)})`);
     }
     case 'LogicalExpression': {
       const [left, right] = [textOf(node.left!), textOf(node.right!)];

@@ -54,11 +54,12 @@ const guarded: ReadonlySet<string> = new Set([
   'via',
 ]);
 
-// Lengths that a hop-by-hop name has, as bits: most names are told by that, without a lower-case copy.
+// Lengths that a hop-by-hop name has, as bits: most names are told by that, without a lower-case copy. A name
+// of 32 and more is looked up like one that is 32 shorter.
 const hopByHopLengths = [...hopByHop].reduce((bits, { length }) => bits | (1 << length), 0);
 
 function isHopByHop(name: string): boolean {
-  if (name.length > 31 || (hopByHopLengths & (1 << name.length)) === 0) return false;
+  if ((hopByHopLengths & (1 << name.length)) === 0) return false;
   return hopByHop.has(name.toLowerCase());
 }
 

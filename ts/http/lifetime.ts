@@ -67,11 +67,12 @@ export function heuristicLifetimeMs(
   fraction: number,
   maximumMs: number,
 ): number {
-  if (lastModifiedS === null || lastModifiedS >= dateS) return 0;
-  return Math.min((dateS - lastModifiedS) * 1000 * fraction, maximumMs);
+  if (lastModifiedS === null) return 0;
+  return Math.min(Math.max(0, dateS - lastModifiedS) * 1000 * fraction, maximumMs);
 }
 
 function receivedAgeS(fields: RawFields): number {
-  const first = listMembers(fieldValue(fields, 'age') ?? '')[0];
-  return first === undefined ? 0 : (parseDeltaSeconds(first) ?? 0);
+  const [first = ''] = listMembers(fieldValue(fields, 'age') ?? '');
+  const seconds = parseDeltaSeconds(first);
+  return seconds === null ? 0 : seconds;
 }

@@ -2,7 +2,7 @@
 // all, and which of its fields take the place of the stored ones. The caller judges the result
 // anew.
 
-import { isStrongMatch, isWeakMatch, responseTag } from './entity-tag.js';
+import { isWeakMatch, responseTag } from './entity-tag.js';
 import { fieldLines, fieldValue, type RawFields } from './fields.js';
 import { withoutHopByHop } from './hop-by-hop.js';
 import { dateField } from './lifetime.js';
@@ -51,10 +51,8 @@ export function matchesStored(
   // Several tags that contradict each other name nothing.
   if (tags.length > 1) return false;
   if (tag.startsWith('W/')) return isWeakMatch(tag, stored.etag);
-  if (tag !== '' && stored.etag !== '') {
-    // A tag without quotes is neither strong nor weak; it can only be the very same.
-    return isStrongMatch(tag, stored.etag) || (!tag.startsWith('"') && tag === stored.etag);
-  }
+  // A tag without quotes is neither strong nor weak; like a strong one it can only be the very same.
+  if (tag !== '' && stored.etag !== '') return tag === stored.etag;
   const lastModifiedS = dateField(answer, 'last-modified', nowMs);
   if (lastModifiedS !== null) return lastModifiedS === stored.lastModifiedS;
   return tag === '';
@@ -79,5 +77,5 @@ export function contradicts(
     return true;
   }
   const length = fieldValue(answer, 'content-length');
-  return length !== undefined && length !== `${stored.bodyLength ?? ''}`;
+  return length !== undefined && length !== `${stored.bodyLength}`;
 }

@@ -149,6 +149,16 @@ test('conditional: a 304 keeps what caches and browsers need, and not the body f
     'l',
     'Access-Control-Allow-Origin',
     '*',
+    'Cross-Origin-Resource-Policy',
+    'same-origin',
+    'Timing-Allow-Origin',
+    '*',
+    'Age',
+    '1',
+    'Cache-Status',
+    'inner; hit',
+    'Via',
+    '1.1 inner',
     'Set-Cookie',
     'a=1',
     'Content-Encoding',
@@ -164,6 +174,11 @@ test('conditional: a 304 keeps what caches and browsers need, and not the body f
     'Expires',
     'Content-Location',
     'Access-Control-Allow-Origin',
+    'Cross-Origin-Resource-Policy',
+    'Timing-Allow-Origin',
+    'Age',
+    'Cache-Status',
+    'Via',
   ]);
 });
 

@@ -37,6 +37,7 @@ test('http-date: a two-digit year more than 50 years ahead is a past one', (t) =
   };
   t.is(yearOf('Monday, 01-Jan-76 00:00:00 GMT', nowMs), 2076);
   t.is(yearOf('Friday, 25-Dec-76 00:00:00 GMT', nowMs), 1976);
+  t.is(yearOf('Wednesday, 01-Jan-76 00:00:00 GMT', Date.UTC(2026, 0, 1)), 2076);
   t.is(yearOf('Monday, 01-Jan-99 00:00:00 GMT', nowMs), 1999);
   t.is(yearOf('Monday, 01-Jan-26 00:00:00 GMT', nowMs), 2026);
   t.is(yearOf('Monday, 01-Jan-05 00:00:00 GMT', Date.UTC(2095, 0, 1)), 2105);

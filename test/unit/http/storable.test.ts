@@ -5,6 +5,7 @@
 import test from 'ava';
 import { type CachePolicy, judgeResponse, type Refusal } from '../../../ts/http/freshness.js';
 import { formatHttpDate } from '../../../ts/http/http-date.js';
+import { isReasonOfRequest } from '../../../ts/http/storable.js';
 
 const nowMs = Date.UTC(2026, 10, 24);
 const policy: CachePolicy = {
@@ -90,6 +91,11 @@ test('storable: must-understand sets no-store aside for a known status only', (t
   t.is(control('no-store, must-understand, max-age=60'), '');
   t.is(control('no-store, must-understand, max-age=60', { status: 599 }), 'must-understand');
   t.is(control('must-understand, max-age=60', { status: 499 }), 'must-understand');
+  const known = [200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 405, 410, 414, 501];
+  for (const status of known) {
+    t.is(control('no-store, must-understand, max-age=60', { status }), '', `${status}`);
+  }
+  t.is(control('no-store, must-understand="', { status: 200 }), 'no-store');
 });
 
 test('storable: private forbids it, with or without a list of fields', (t) => {
@@ -214,4 +220,12 @@ test('storable: no-store of a request counts unless the route ignores it', (t) =
   const request = ['Cache-Control', 'no-store'];
   t.is(control('max-age=60', { request }), 'request-no-store');
   t.is(control('max-age=60', { request, policy: { ignoreRequestDirectives: true } }), '');
+});
+
+test('storable: four reasons lie in the request, all others in what was answered', (t) => {
+  for (const reason of ['method', 'request-body', 'request-no-store', 'authorization']) {
+    t.true(isReasonOfRequest(reason), reason);
+  }
+  const others = ['', 'status', 'partial', 'no-store', 'private', 'vary-star', 'set-cookie'];
+  for (const reason of others) t.false(isReasonOfRequest(reason), reason);
 });

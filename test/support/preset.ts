@@ -2,7 +2,7 @@
 // have what and counts the bodies that it sends, and the ecosystem's own client as a program. A client that
 // is not on this machine skips its tests, and their titles say so.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -16,6 +16,12 @@ const systemFolders = ['/usr/sbin', '/sbin'];
 function isInstalled(program: string): boolean {
   const folders = [...(process.env.PATH ?? '').split(delimiter), ...systemFolders];
   return folders.some((folder) => existsSync(join(folder, program)));
+}
+
+/** Whether a module of Python can be imported. */
+export function hasPythonModule(name: string): boolean {
+  const args = ['-c', `import ${name}`];
+  return spawnSync('python3', args, { stdio: 'ignore' }).status === 0;
 }
 
 /** A test that needs these programs. */

@@ -23,6 +23,7 @@ import { type PurgeOptions, purgeCommand } from './commands/purge.js';
 import { serveCommand } from './commands/serve.js';
 import { statsCommand } from './commands/stats.js';
 import { verifyCommand } from './commands/verify.js';
+import { type WarmOptions, warmCommand } from './commands/warm.js';
 import { adminNamed, devicesNamed, keyNamed, sourceNamed } from './targets.js';
 
 const exitUsage = 2;
@@ -55,6 +56,15 @@ function readBlockSize(text: string): number {
   return size;
 }
 
+function readWhole(text: string, minimum: number, maximum: number): number {
+  const value = /^\d{1,6}$/.test(text) ? Number(text) : -1;
+  if (value >= minimum && value <= maximum) return value;
+  throw new InvalidArgumentError(`allowed: a whole number from ${minimum} to ${maximum}.`);
+}
+
+const readConcurrency = (text: string): number => readWhole(text, 1, 256);
+const readPort = (text: string): number => readWhole(text, 1, 65535);
+
 async function confirm(question: string): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {
@@ -83,6 +93,8 @@ interface CheckArguments extends PresetArguments {
 interface JsonArguments extends ConfigArguments {
   readonly json: boolean;
 }
+
+type WarmArguments = Omit<WarmOptions, 'list'> & { readonly set: string[] };
 
 interface DeviceArguments {
   readonly config?: string;
@@ -157,6 +169,16 @@ function makeProgram(done: (status: number) => void): Command {
     .option('--soft', 'stale instead of gone', false)
     .option('--json', 'the answer as it comes, for programs', false)
     .action(async (options: PurgeOptions) => done(await purgeCommand(options, output)));
+  withConfig('warm', 'ask the running instance for URLs, so that they are stored')
+    .argument('[list]', 'file with one URL a line; - for the standard input', '-')
+    .option('--concurrency <count>', 'requests at a time, 1 to 256', readConcurrency, 4)
+    .option('--header <field...>', '"Name: value" of every request', [])
+    .option('--port <port>', 'of the listener, where the configuration has 0', readPort)
+    .option('--json', 'for programs', false)
+    .action(async (list: string, options: WarmArguments) => {
+      const io = { ...output, progress: process.stderr, input: process.stdin };
+      done(await warmCommand({ ...options, list }, io));
+    });
   withConfig('doctor', 'look for what keeps an instance from starting or running well')
     .option('--json', 'for programs', false)
     .action(async (options: JsonArguments) => done(await doctorCommand(options, output)));

@@ -149,12 +149,20 @@ Status Fill::finish() {
 }
 
 void Fill::fail() {
-  MutexLock lock(mutex_);
-  if (state_ == FillState::complete || state_ == FillState::failed) return;
-  if (keep_what_came_locked() && !head_.is_part()) publish_incomplete_locked();
-  state_ = FillState::failed;
-  paused_ = false;
-  wake_locked();
+  Ref<MemoryRecord> known;
+  {
+    MutexLock lock(mutex_);
+    if (state_ == FillState::complete || state_ == FillState::failed) return;
+    const bool kept = keep_what_came_locked();
+    if (kept && !head_.is_part()) publish_incomplete_locked();
+    // One that was cut where another part goes on may be the last to end.
+    if (kept && head_.is_part()) known = head_.known;
+    state_ = FillState::failed;
+    paused_ = false;
+    wake_locked();
+  }
+  // Takes a lock of the store, which calls fills with it.
+  if (known) complete(known);
 }
 
 Fill::Follower* Fill::follow(ByteOffset offset, Notice notice) {

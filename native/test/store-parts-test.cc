@@ -155,6 +155,25 @@ TEST_CASE("store parts: the last part that lacked makes the object whole, also f
   check_object(*store.store, "k", body);
 }
 
+TEST_CASE("store parts: a part that ends where others have gone on makes the object whole") {
+  const std::vector<uint8_t> body = body_for("k", 1, kBody);
+  DiskImage disk = formatted_disk();
+  {
+    TestStore store(disk, kMemory);
+    const Ref<Fill> fill = begin_part(*store.store, "k", 0, kBody);
+    CHECK(is_incomplete(*put_part(*store.store, "k", body, kChunkSize, kBody)));
+    REQUIRE(fill->append(Bytes(body).subspan(0, kChunkSize)).accepted == kChunkSize);
+    CHECK(is_incomplete(*find(*store.store, "k").record));
+    fill->fail();
+    CHECK(!is_incomplete(*find(*store.store, "k").record));
+    check_object(*store.store, "k", body);
+    store->close();
+    disk = store.device->snapshot();
+  }
+  TestStore store(disk, kMemory);
+  check_object(*store.store, "k", body);
+}
+
 TEST_CASE("store parts: a small object is completed from pieces") {
   const std::vector<uint8_t> body = body_for("k", 1, 10);
   DiskImage disk = formatted_disk();

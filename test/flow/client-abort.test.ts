@@ -227,7 +227,7 @@ test('client abort: stop of what cannot be resumed begins anew', async (t) => {
 test('client abort: of a part what came is kept as well', async (t) => {
   const origin = new PausingOrigin(cut);
   await withPolicy(t, { client_abort: 'stop' }, origin, async (scene) => {
-    const [start, end] = [1000, 2 * mib];
+    const [start, end] = [mib, 3 * mib];
     await leaveAfter(scene, cut, `bytes=${start}-${end - 1}`);
     await origin.left.opened;
     await scene.settled();

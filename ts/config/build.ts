@@ -13,6 +13,7 @@ import {
   type RouteConfig,
   type ServedAddress,
   type Settings,
+  type SlicesConfig,
   type UpstreamConfig,
 } from './schema.js';
 import { buildUpstream, plainUpstream } from './upstream-schema.js';
@@ -22,7 +23,12 @@ const isServed = (address: Settings['listen'][number]): address is ServedAddress
 
 const lowerCase = (names: readonly string[]): string[] => names.map((name) => name.toLowerCase());
 
-function buildRoute(route: Settings['routes'][number]): RouteConfig {
+/** What a route does not say is as for all. */
+type SliceDefaults = Pick<Settings, 'slice_size' | 'max_concurrent_subrequests'>;
+
+const chunkBytes = 1024 * 1024;
+
+function buildRoute(route: Settings['routes'][number], settings: SliceDefaults): RouteConfig {
   const { match } = route;
   return {
     match: {
@@ -32,7 +38,7 @@ function buildRoute(route: Settings['routes'][number]): RouteConfig {
       methods: match.method ?? null,
     },
     upstream: route.upstream ?? defaultUpstream,
-    cache: buildCache(route.cache),
+    cache: { ...buildCache(route.cache), slices: buildSlices(route.cache, settings) },
     redirects: {
       hops: route.follow_redirects,
       hosts: route.redirect_hosts ?? [],
@@ -42,7 +48,19 @@ function buildRoute(route: Settings['routes'][number]): RouteConfig {
   };
 }
 
-function buildCache(cache: Settings['routes'][number]['cache']): RouteCacheConfig {
+function buildSlices(
+  cache: Settings['routes'][number]['cache'],
+  settings: SliceDefaults,
+): SlicesConfig {
+  const size = cache.slice_size ?? settings.slice_size;
+  return {
+    sizeBytes: size === undefined ? null : Math.ceil(size / chunkBytes) * chunkBytes,
+    concurrent: cache.max_concurrent_subrequests ?? settings.max_concurrent_subrequests,
+    downloads: cache.parallel_download ?? null,
+  };
+}
+
+function buildCache(cache: Settings['routes'][number]['cache']): Omit<RouteCacheConfig, 'slices'> {
   const { key, heuristic, stale } = cache;
   return {
     pass: cache.pass,
@@ -126,10 +144,10 @@ export function buildConfig(settings: Settings): Config {
       buildUpstream(upstream, defaults),
     ]),
   );
-  const routes = settings.routes.map(buildRoute);
+  const routes = settings.routes.map((route) => buildRoute(route, settings));
   if (address !== undefined) {
     upstreams.set(defaultUpstream, plainUpstream(address, defaults));
-    routes.push(buildRoute(plainRoute));
+    routes.push(buildRoute(plainRoute, settings));
   }
   return {
     upstreams,
@@ -138,6 +156,7 @@ export function buildConfig(settings: Settings): Config {
     admin: adminOf(settings),
     purge: buildPurge(settings.purge),
     trustedProxies: settings.trusted_proxies ?? [],
+    slicePatterns: settings.slice_patterns,
     enableCache: settings.enable_cache,
     cacheTtlMs: settings.cache_ttl,
     memoryLimitBytes: settings.memory_limit,

@@ -20,9 +20,6 @@ export const laterKeys: readonly LaterKey[] = [
   { key: 'routes[].limit_rate' },
   { key: 'metrics_endpoint' },
   { key: 'lanes', when: (value) => value !== 0 && value !== '0' },
-  { key: 'slice_size' },
-  { key: 'max_concurrent_subrequests' },
-  { key: 'slice_patterns' },
 ];
 
 interface Found {

@@ -103,6 +103,9 @@ function readQueryRule(value: unknown): QueryRule | null {
   return { kind, names };
 }
 
+const sliceSize = () => size(64 * kib, 10 * mib, mib);
+const subrequests = () => wholeNumber(1, 1024);
+
 const routeCache = section({
   pass: flag().prefault(false),
   ttl: z
@@ -136,6 +139,9 @@ const routeCache = section({
   targeted_fields: z.array(fieldName()).prefault(['CDN-Cache-Control']),
   consume_targeted: flag().prefault(false),
   expose_key: flag().prefault(false),
+  slice_size: sliceSize().optional(),
+  max_concurrent_subrequests: subrequests().optional(),
+  parallel_download: flag().optional(),
   client_abort: oneOf('continue', 'stop', 'threshold').prefault('continue'),
   abort_threshold: section({
     bytes_left: size(0, unlimited, mib).prefault('16MiB'),
@@ -211,10 +217,10 @@ export const configSchema = section({
     expose_tags: flag().prefault(false),
     enable_metrics: flag().prefault(true),
   }).prefault({}),
-  slice_size: size(64 * kib, 10 * mib, mib).optional(),
-  max_concurrent_subrequests: wholeNumber(1, 1024).optional(),
+  slice_size: sliceSize().optional(),
+  max_concurrent_subrequests: subrequests().prefault(4),
   max_retries: wholeNumber(0, 100).prefault(1),
-  slice_patterns: z.array(text('a path pattern')).optional(),
+  slice_patterns: z.array(pathPattern()).prefault([]),
 });
 
 /** Options of the programmatic API: the keys of the YAML file, snake_case and all. */
@@ -261,6 +267,17 @@ export interface RouteCacheConfig {
   /** The key is told in Cache-Status. */
   readonly exposeKey: boolean;
   readonly clientAbort: ClientAbortConfig;
+  readonly slices: SlicesConfig;
+}
+
+/** How parts of a body are asked for. */
+export interface SlicesConfig {
+  /** Longest range request, whole chunks of 1 MiB; null: as long as what lacks. */
+  readonly sizeBytes: number | null;
+  /** Range requests that run for one answer at a time. */
+  readonly concurrent: number;
+  /** Whole bodies are fetched in parallel slices, too; null: as slicePatterns says. */
+  readonly downloads: boolean | null;
 }
 
 /** What becomes of a fill whose last client has left. */
@@ -345,6 +362,8 @@ export interface Config {
   readonly purge: PurgeConfig;
   /** Whose X-Forwarded fields are believed. */
   readonly trustedProxies: readonly AddressBlock[];
+  /** Patterns of paths whose whole bodies are fetched in parallel slices. */
+  readonly slicePatterns: readonly string[];
   readonly enableCache: boolean;
   readonly cacheTtlMs: number;
   readonly memoryLimitBytes: number;

@@ -30,7 +30,7 @@ const whole: RangeChoice = { kind: 'whole' };
 const unsatisfiable: RangeChoice = { kind: 'unsatisfiable' };
 
 /** No honest client needs more at once: each costs a search, a head and a read. */
-const rangesMax = 32;
+export const rangesMax = 32;
 /** Those that ask for the same bytes more often than this are not meant well (RFC 9110 14.2). */
 const overlapsMax = 2;
 

@@ -29,6 +29,8 @@ export interface BodyStream {
 export interface BodySource {
   /** May be opened at any offset. Otherwise only once and from 0. */
   readonly isSeekable: boolean;
+  /** At any offset once more, also before where it was read before. */
+  readonly opensAgain: boolean;
   /** Its bytes lie in pages of the store, which sockets borrow. */
   readonly isLent: boolean;
   /** Out of the store: whether the bytes are there is known by reading them, at once. */
@@ -62,6 +64,7 @@ export function storedBody(options: StoredBodyOptions): BodySource {
   const { object, bodyLength, resume, ahead } = options;
   return {
     isSeekable: true,
+    opensAgain: true,
     isLent: true,
     isStored: true,
     covers: (offset, length) => resume !== null || object.covers(offset, length),
@@ -141,6 +144,8 @@ function isMissing(error: unknown): boolean {
 /** A running or just completed fill, and the number of those who hold it. */
 export interface FillShare {
   readonly fill: Fill;
+  /** Ended where another one goes on, not by a fault. */
+  readonly isCut: boolean;
   retain(): void;
   /** `hasLeft`: a client went away before the end of what it had asked for. */
   release(hasLeft: boolean): void;
@@ -156,19 +161,21 @@ export function fillBody(share: FillShare, bodyLength: number | null, resume: Re
   };
   return {
     isSeekable: bodyLength !== null,
+    opensAgain: false,
     isLent: true,
     isStored: false,
     covers: () => true,
     copyTo: () => false,
     open(offset, length) {
       const end = length === null ? bodyLength : offset + length;
-      return new FillStream(share.fill, offset, end, resume, drop);
+      return new FillStream(share, offset, end, resume, drop);
     },
     discard: drop,
   };
 }
 
 class FillStream implements BodyStream {
+  readonly #share: FillShare;
   readonly #fill: Fill;
   readonly #follower: Follower;
   #end: number | null;
@@ -179,17 +186,18 @@ class FillStream implements BodyStream {
   #hasEnded = false;
 
   constructor(
-    fill: Fill,
+    share: FillShare,
     offset: number,
     end: number | null,
     resume: Resume,
     onClose: (hasLeft: boolean) => void,
   ) {
-    this.#fill = fill;
+    this.#share = share;
+    this.#fill = share.fill;
     this.#end = end;
     this.#resume = resume;
     this.#onClose = onClose;
-    this.#follower = fill.follow(offset);
+    this.#follower = this.#fill.follow(offset);
   }
 
   async next(): Promise<Lease[] | null> {
@@ -211,6 +219,7 @@ class FillStream implements BodyStream {
         this.#hasEnded = true;
         return null;
       case 'failed':
+        if (this.#share.isCut) return this.#goOn(cursor);
         throw (
           this.#fill.failure ?? new UpstreamError('UPSTREAM_TRUNCATED', 'the fill was given up')
         );
@@ -227,6 +236,10 @@ class FillStream implements BodyStream {
       this.#follower.skipTo(offset + bytes);
       return leases;
     }
+    return this.#goOn(offset);
+  }
+
+  async #goOn(offset: number): Promise<Lease[] | null> {
     if (this.#resume === null || this.#end === null) {
       throw new UpstreamError(
         'UPSTREAM_TRUNCATED',
@@ -257,6 +270,7 @@ class FillStream implements BodyStream {
 export function upstreamBody(body: UpstreamBody): BodySource {
   return {
     isSeekable: false,
+    opensAgain: false,
     isLent: false,
     isStored: false,
     covers: () => true,

@@ -28,11 +28,15 @@ export function credentialsOf(fields: RawFields): string {
     .join('\n');
 }
 
-/** A running fill of the same on other credentials, where the origin is to say who else may have it. */
-export function foreignFill(exchange: Exchange): RunningFill | null {
-  if (!isConfirmed(exchange) || exchange.stored !== null) return null;
-  const { services, key, fields, part } = exchange;
-  return services.fills.besides(key, fields, part);
+/**
+ * A running fill of the same on other credentials, where the origin is to say who else may have it. `joined`:
+ * the one that has what is wanted.
+ */
+export function foreignFill(exchange: Exchange, joined: RunningFill | null): RunningFill | null {
+  if (!isConfirmed(exchange)) return null;
+  const { services, key, fields, part, stored } = exchange;
+  if (joined !== null) return joined.isOpenTo(fields) ? null : joined;
+  return stored === null ? services.fills.besides(key, fields, part) : null;
 }
 
 /** Whether the origin vouches that this client may have what the fill fetches. */

@@ -4,6 +4,7 @@ import type { Config, RouteCacheConfig, RouteConfig } from '../config/schema.js'
 import { ConfigError } from '../errors.js';
 import { formatDuration, formatSize } from '../units.js';
 import { compileRoutes } from './routes.js';
+import { slicesOf } from './slicing.js';
 
 /** The canonical key of a GET for this URL. Throws ConfigError where no route takes it. */
 export function keyOfUrl(config: Config, url: string): string {
@@ -55,6 +56,7 @@ export function explainUrl(config: Config, method: string, url: string): string[
     `stale:    ${staleText(cache)}`,
     `stored:   ${storedText(cache)}`,
     `abort:    ${abortText(cache)}`,
+    `parts:    ${partsText(cache, routes.isSliced(parsed.host, target))}`,
     `client:   Cache-Control of requests is ${cache.ignoreRequestDirectives ? 'ignored' : 'honoured'}`,
   ];
 }
@@ -110,6 +112,14 @@ function abortText({ clientAbort: { policy, bytesLeft, completed } }: RouteCache
   if (policy === 'stop') return 'what all clients have left is given up';
   const part = `${completed} of it is there`;
   return `what all clients have left is given up, unless ${part} or at most ${formatSize(bytesLeft)} lacks`;
+}
+
+function partsText({ slices }: RouteCacheConfig, isSliced: boolean): string {
+  const { sliceBytes, concurrent, downloads } = slicesOf(slices, slices.downloads ?? isSliced);
+  const length =
+    sliceBytes === null ? 'what lacks of it at once' : `${formatSize(sliceBytes)} a request`;
+  const whole = downloads ? 'in parallel slices' : 'in one';
+  return `a range is fetched in whole chunks, ${length}, ${concurrent} at a time; whole bodies ${whole}`;
 }
 
 function cacheWord(config: Config, method: string, isPassed: boolean): string {

@@ -5,6 +5,8 @@
 import type { Clock } from '../clock.js';
 import type { RawFields } from '../http/fields.js';
 import type { PartRequest } from './part-request.js';
+import { PartTable, versionOf } from './part-table.js';
+import { RangeHabits } from './range-habits.js';
 import type { RunningFill } from './running-fill.js';
 
 /** As long as Varnish remembers by default; a storable answer forgets it at once. */
@@ -17,10 +19,23 @@ export class FillTable {
   readonly #uncoalesced = new Map<string, number>();
   /** Records that are being validated behind a stale answer. */
   readonly freshening = new Set<string>();
+  /** Parts of versions that are known. */
+  readonly parts = new PartTable();
+  readonly habits: RangeHabits;
   #all = new Set<RunningFill>();
+  /** What answers have had fetched before their clients came there, and are to read from the store. */
+  aheadBytes = 0;
+  readonly #aheadBytesMax: number;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, aheadBytesMax: number) {
     this.#clock = clock;
+    this.#aheadBytesMax = aheadBytesMax;
+    this.habits = new RangeHabits(clock);
+  }
+
+  /** More than memory could keep for its readers would be fetched twice. */
+  mayFetchAhead(bytes: number): boolean {
+    return this.aheadBytes + bytes <= this.#aheadBytesMax;
   }
 
   get size(): number {
@@ -29,6 +44,8 @@ export class FillTable {
 
   /** A fill that this request may join or has to wait for; null: start one. */
   join(key: string, fields: RawFields, part: PartRequest | null): RunningFill | null {
+    const known = part?.known ?? null;
+    if (known !== null) return this.parts.at(versionOf(known.key, known.head), part!.gap!.from);
     const candidates = this.#running.get(key);
     if (candidates === undefined) return null;
     for (const candidate of candidates) if (candidate.mayServe(fields, part)) return candidate;
@@ -40,6 +57,14 @@ export class FillTable {
     for (const candidate of this.#running.get(key) ?? []) {
       const isSame = candidate.isPart === (part !== null) && !candidate.isPurged();
       if (isSame && !candidate.isOpenTo(fields)) return candidate;
+    }
+    return null;
+  }
+
+  /** One whose head is there, and that brings the whole. */
+  wholeOf(key: string, fields: RawFields): RunningFill | null {
+    for (const candidate of this.#running.get(key) ?? []) {
+      if (candidate.isShared && candidate.mayServe(fields, null)) return candidate;
     }
     return null;
   }

@@ -9,6 +9,7 @@ import type { Exchange, NextStep, StepName } from './exchange.js';
 import { reusable } from './head.js';
 import { isIncomplete, lackOf, lookupsMax, rangeRequest } from './part-request.js';
 import { freshenInBackground } from './revalidate.js';
+import { slicingOf } from './slicing.js';
 import { answerFromStore } from './stored-answer.js';
 
 /** A range that begins this far behind what exists is not worth waiting for a whole fill. */
@@ -76,11 +77,10 @@ async function judgeIncomplete(exchange: Exchange, object: StoredObject): Promis
     return ask(exchange);
   }
   const lack = await lackOf(exchange, object);
-  if (lack.kind === 'nothing') return judgeObject(exchange, object);
+  if (lack === null) return judgeObject(exchange, object);
   exchange.handling = { hit: false, forward: 'partial' };
   refuseIfOnlyCached(exchange);
-  if (lack.kind === 'parts') return 'pass';
-  exchange.part = lack.part;
+  exchange.part = lack;
   return 'fill';
 }
 
@@ -98,10 +98,12 @@ function ask(exchange: Exchange): StepName {
   if (exchange.stored !== null) return 'revalidate';
   if (exchange.request.headers.range === undefined) return 'fill';
   const { fills } = exchange.services;
+  const habit = fills.habits.of(exchange.key);
   // Where nothing is stored anyway, the origin may as well send the range alone.
-  if (fills.isUnshareable(exchange.key)) return passRange(exchange);
-  if (isNearRange(exchange)) return 'fill';
-  exchange.part = rangeRequest(exchange);
+  if (fills.isUnshareable(exchange.key) || habit === 'exact') return passRange(exchange);
+  // Where the whole comes anyway, one of them is enough for everybody.
+  if (habit === 'whole' || isNearRange(exchange)) return 'fill';
+  exchange.part = rangeRequest(exchange, slicingOf(exchange));
   return exchange.part === null || exchange.lookups > lookupsMax ? passRange(exchange) : 'fill';
 }
 
@@ -116,15 +118,14 @@ function mayServeWhileRevalidating(exchange: Exchange, reuse: Reuse, now: number
   );
 }
 
-/** True for what the running fill of the whole reaches soon, and for several ranges near the front. */
+/** True for what the running fill of the whole reaches soon. */
 function isNearRange(exchange: Exchange): boolean {
   const range = exchange.request.headers.range ?? '';
   if (!/^bytes=\d{1,15}-\d*(\s*,\s*\d{1,15}-\d*)*$/i.test(range)) return false;
   const starts = range.slice(range.indexOf('=') + 1).split(',');
   const furthest = Math.max(...starts.map((text) => Number.parseInt(text, 10)));
   const produced = exchange.services.fills.producedOf(exchange.key);
-  if (produced === null && starts.length === 1) return false;
-  return furthest <= (produced ?? 0) + rangeAheadBytes;
+  return produced !== null && furthest <= produced + rangeAheadBytes;
 }
 
 function passRange(exchange: Exchange): StepName {

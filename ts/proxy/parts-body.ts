@@ -1,6 +1,6 @@
 // Several parts of one body as one stream, with the texts of multipart/byteranges between them. Of a stored
-// body each part is opened by itself; a running fill has one reader that moves on from part to part, so there
-// they have to lie in this order.
+// body, or of one that is assembled, each part is opened by itself; a running fill has one reader that moves
+// on from part to part, so there they have to lie in this order.
 
 import type { Buffer } from 'node:buffer';
 import type { Multipart } from '../http/multipart.js';
@@ -9,7 +9,7 @@ import type { BodySource, BodyStream } from './body.js';
 
 /** Whether `body` can be sent in these parts. */
 export function hasParts(body: BodySource, { parts }: Multipart): boolean {
-  return body.isStored || parts.every(({ start }, at) => at === 0 || parts[at - 1]!.end < start);
+  return body.opensAgain || parts.every(({ start }, at) => at === 0 || parts[at - 1]!.end < start);
 }
 
 export class PartsStream implements BodyStream {

@@ -21,6 +21,9 @@ import { compileRoutes } from './routes.js';
 import { type Services, zeroCounters } from './services.js';
 import { trustedPeers } from './trusted-peer.js';
 
+/** Of the memory tier: what was fetched ahead of clients has to be there still when they come. */
+const aheadShare = 1 / 2;
+
 export interface ProxyOptions {
   readonly config: Config;
   /** Null: caching is off. */
@@ -93,7 +96,7 @@ function servicesOf(options: ProxyOptions): Services {
     store,
     routes: compileRoutes(config),
     upstreams,
-    fills: new FillTable(clock),
+    fills: new FillTable(clock, config.l1CacheSizeBytes * aheadShare),
     backOff: new BackOff(clock),
     clock,
     timers,

@@ -6,6 +6,8 @@ import { compileRouteTable, type RouteTable } from '../store/route-table.js';
 export interface Routes {
   readonly table: RouteTable;
   readonly rules: readonly RouteConfig[];
+  /** Whether the path is one of slice_patterns. */
+  isSliced(host: string, target: string): boolean;
 }
 
 export function compileRoutes(config: Config): Routes {
@@ -21,5 +23,13 @@ export function compileRoutes(config: Config): Routes {
       keyHost: cache.key.host,
     })),
   );
-  return { table, rules: config.routes };
+  return { table, rules: config.routes, isSliced: slicedBy(config.slicePatterns) };
+}
+
+function slicedBy(patterns: readonly string[]): Routes['isSliced'] {
+  if (patterns.length === 0) return () => false;
+  const every = { host: null, path: null, methods: null, keyHost: null } as const;
+  const query = { query: 'keep', queryNames: [], sortQuery: false } as const;
+  const table = compileRouteTable([{ ...every, ...query, patterns }]);
+  return (host, target) => table.match('GET', host, target) === 0;
 }

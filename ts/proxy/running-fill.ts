@@ -16,29 +16,16 @@ import { bodyLengthOf, sizeRefusal } from './body-length.js';
 import { goesOnUnread } from './client-abort.js';
 import { credentialsOf, isConfirmed } from './confirmation.js';
 import type { Exchange } from './exchange.js';
+import { changedError, type FillOutcome, notesNothing } from './fill-outcome.js';
+import { FillPump } from './fill-pump.js';
 import { headOf, judge } from './head.js';
 import { askOrigin } from './origin-request.js';
-import { fitOf, type PartRequest } from './part-request.js';
+import { fitOf, hasNoRanges, type PartRequest, renewHead } from './part-request.js';
+import { type Claim, PartPlace, versionOf } from './part-table.js';
+import { mayFetchInParts } from './slicing.js';
 import { isOriginError, mayStandIn } from './stale.js';
-import { validate, validationOf } from './validation.js';
+import { dropReplaced, validate, validationOf } from './validation.js';
 import { within } from './within.js';
-
-export type FillOutcome =
-  /** Storable: the body can be followed by any number of readers. */
-  | { readonly kind: 'shared'; readonly head: Head }
-  /** For the one who asked. The body must be read or given up. */
-  | { readonly kind: 'private'; readonly response: UpstreamResponse; readonly reason: string }
-  /** The stored object still holds, under this head. */
-  | { readonly kind: 'validated'; readonly head: Head; readonly isStored: boolean }
-  | { readonly kind: 'failed'; readonly error: Error };
-
-/** Refusals that tell nothing about what the next request for the key gets. */
-const notesNothing: ReadonlySet<string> = new Set([
-  'stale-if-error',
-  'request-no-store',
-  'status',
-  'access',
-]);
 
 /** A body of unknown length that nobody reads is fetched up to this: it might never end. */
 const unreadUnknownMax = 64 * 1024 * 1024;
@@ -54,7 +41,7 @@ export class RunningFill implements FillShare {
   #judged: FillOutcome | null = null;
   #outcome: FillOutcome | null = null;
   #variantKey: string | null = null;
-  #response: UpstreamResponse | null = null;
+  #pump: FillPump | null = null;
   #holders = 0;
   /** Somebody who read it went away before the end of the answer. */
   #wasLeft = false;
@@ -63,25 +50,43 @@ export class RunningFill implements FillShare {
   readonly #credentials: string;
   /** What is asked for; null: the whole body. */
   #part: PartRequest | null;
-  #interval: { readonly start: number; readonly end: number } | null = null;
+  #interval: Claim | null = null;
+  readonly #place: PartPlace;
+  readonly #isLate: boolean;
+  readonly #onDone: (() => void)[] = [];
+  #isCut = false;
 
-  /** Starts at once. `exchange` leads: its request is the one that the origin gets. */
-  constructor(exchange: Exchange) {
+  /**
+   * Starts at once. `exchange` leads: its request is the one that the origin gets. `isLate`: for an answer
+   * whose head is out, to which nothing but these bytes of this version is of use.
+   */
+  constructor(exchange: Exchange, isLate = false) {
     const { services } = exchange;
     this.key = exchange.key;
     this.#exchange = exchange;
     this.#part = exchange.part;
     this.#credentials = isConfirmed(exchange) ? credentialsOf(exchange.fields) : '';
+    this.#isLate = isLate;
+    const isForOne = exchange.directives.has('no-store');
+    this.#place = new PartPlace(isForOne ? null : services.fills.parts, this);
+    const known = this.#part?.known ?? null;
+    // Whoever asked may have left before the origin answers.
+    known?.retain();
+    if (known !== null) this.#place.take(versionOf(known.key, known.head), this.#part!.wanted!);
     // Before the origin is asked: a purge from now on wins over what it answers.
     this.#fill = services.store!.beginFill(exchange.key, exchange.variants);
     // What the client wants stored nowhere is no reason for others to wait.
-    services.fills.add(this, exchange.directives.has('no-store'));
+    services.fills.add(this, isForOne);
     this.ready = this.#run().then((outcome) => {
       this.#outcome = outcome;
+      known?.close();
       return outcome;
     });
     const { fills, timers, config } = services;
-    this.soon = within(timers, this.ready, config.timeouts.joinMs, () => fills.unlist(this));
+    this.soon = within(timers, this.ready, config.timeouts.joinMs, () => {
+      fills.unlist(this);
+      this.#place.leave();
+    });
   }
 
   get fill(): Fill {
@@ -92,21 +97,52 @@ export class RunningFill implements FillShare {
     return this.#fill.produced;
   }
 
-  /** Asked for a part of the body, and no other answer has come. */
+  /** Asked for a part of the body, or answered in a way that others may fetch parts of. */
   get isPart(): boolean {
-    return this.#part !== null;
+    return this.#part !== null || this.#interval !== null;
   }
 
   /** The bytes that come: of a part, once its head is there; null: all of them. */
-  get interval(): { readonly start: number; readonly end: number } | null {
+  get interval(): Claim | null {
     return this.#interval;
+  }
+
+  /** Of a part of a version that is known: the bytes that it is to bring. */
+  get claim(): Claim | null {
+    return this.#place.claim;
+  }
+
+  /** Ended where another one goes on, not by a fault. */
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+
+  /** Brings a body, whole or a part, that others may read. */
+  get isShared(): boolean {
+    return this.#outcome?.kind === 'shared';
+  }
+
+  /** It broke off, or brought nothing. */
+  get hasFailed(): boolean {
+    return this.#isDone && !this.#isCut && (!this.isShared || this.#fill.failure !== null);
+  }
+
+  /** Called when nothing more comes, however that is. */
+  whenDone(call: () => void): void {
+    this.#onDone.push(call);
+  }
+
+  /** Somebody else brings what is behind `offset`. False: that is too near to what has come. */
+  cutAt(offset: number): boolean {
+    const isCut = this.#pump?.cutAt(offset) === true;
+    if (isCut) this.#place.shorten(offset);
+    return isCut;
   }
 
   /** While the head is unknown anybody may wait for it; then the variant decides, and the part. */
   mayServe(fields: RawFields, part: PartRequest | null): boolean {
     if (this.isPurged() || this.isPart !== (part !== null) || !this.isOpenTo(fields)) return false;
-    if (this.#outcome === null) return true;
-    return this.hasWanted(fields, part);
+    return this.#outcome === null || this.hasWanted(fields, part);
   }
 
   /** What it fetches was asked for without credentials, or with the same, or the route does not mind. */
@@ -124,12 +160,12 @@ export class RunningFill implements FillShare {
     return key !== null && key === this.#variantKey;
   }
 
-  #hasPart(head: Head, part: PartRequest | null): boolean {
-    if (part === null || this.#interval === null) return part === null;
-    const { wanted, known } = part;
-    if (wanted === null || (known !== null && known.head.etag !== head.etag)) return false;
-    const end = Math.min(wanted.end, head.bodyLength ?? wanted.end);
-    return wanted.start >= this.#interval.start && end <= this.#interval.end;
+  #hasPart({ etag }: Head, part: PartRequest | null): boolean {
+    if (part === null) return this.#interval === null;
+    const { known, gap } = part;
+    const { claim } = this;
+    if (known === null || known.head.etag !== etag || claim === null) return false;
+    return claim.start <= gap!.from && gap!.from < claim.end;
   }
 
   /** Asked for at the origin before a purge that concerns it. */
@@ -186,6 +222,7 @@ export class RunningFill implements FillShare {
       if (this.#part !== null) {
         // Neither the part that was asked for nor the whole: once more for the whole.
         response.body.abort();
+        this.#place.leave();
         this.#part = null;
         response = await this.#ask([]);
         if (this.#judged !== null) return this.#judged;
@@ -216,7 +253,9 @@ export class RunningFill implements FillShare {
     return askOrigin(this.#exchange, 'fill', condition, (response) => {
       // At once, so that bytes that came with the head need not wait in a buffer of their own.
       if (response.status === 206 && this.#part !== null) {
-        this.#judged = this.#judgePart(response, this.#part);
+        this.#judged = this.#judgePart(response, this.#part) ?? this.#refuseLate(response);
+      } else if (this.#isLate) {
+        this.#judged = this.#refuseLate(response);
       } else if (response.status === 416 && this.#part?.known) {
         this.#judged = null;
       } else if (response.status !== 304) {
@@ -225,13 +264,31 @@ export class RunningFill implements FillShare {
     });
   }
 
+  #remove(): void {
+    this.#isDone = true;
+    this.#place.leave();
+    this.#exchange.services.fills.remove(this);
+    // Not within this: whoever hears of it may begin the next part.
+    for (const call of this.#onDone) queueMicrotask(call);
+  }
+
   /** An outcome without a body of ours: the native fill was for nothing. */
   #end(outcome: FillOutcome): FillOutcome {
-    this.#isDone = true;
     this.#fill.fail(new UpstreamError('UPSTREAM_TRUNCATED', 'the fill was given up'));
     this.#fill.close();
-    this.#exchange.services.fills.remove(this);
+    this.#remove();
     return outcome;
+  }
+
+  /** An answer that a body whose head is out cannot go on with. Null: it is no late one. */
+  #refuseLate(response: UpstreamResponse): FillOutcome | null {
+    if (!this.#isLate) return null;
+    const { known } = this.#part!;
+    const { status } = response;
+    response.body.abort();
+    // What the origin has by now is another version, so the next request begins with that.
+    if (status < 300 || status === 416) this.#exchange.services.store!.forget(known!);
+    return this.#end({ kind: 'failed', error: changedError(this.key, known!.head.etag, status) });
   }
 
   #judge(response: UpstreamResponse): FillOutcome {
@@ -246,12 +303,24 @@ export class RunningFill implements FillShare {
       : judgement.reason || sizeRefusal(response, services.store!.largestBody);
     if (reason !== '') {
       if (!notesNothing.has(reason)) services.fills.noteUnshareable(this.key);
-      this.#dropReplaced(response, reason);
+      dropReplaced(this.#exchange, response.status, reason, this.#credentials !== '');
       return this.#end({ kind: 'private', response, reason });
     }
+    const request = this.#part;
+    this.#place.leave();
     this.#part = null;
+    if (request !== null && response.status === 200) {
+      if (hasNoRanges(request, response)) services.fills.habits.note(this.key, 'whole');
+      // Others have asked for their parts of what changed meanwhile: one of them fetches it.
+      if (services.fills.wholeOf(this.key, this.#exchange.fields) !== null) {
+        response.body.abort();
+        return this.#end({ kind: 'superseded' });
+      }
+    }
     const head = headOf(this.#exchange, judgement, response, bodyLength);
-    return this.#begin(response, head, null);
+    if (!mayFetchInParts(this.#exchange, head)) return this.#begin(response, head, null);
+    const incomplete = { ...head, flags: head.flags | headFlags.incomplete };
+    return this.#begin(response, incomplete, { start: 0, end: head.bodyLength!, known: null });
   }
 
   /** Null: it is not what was asked for. */
@@ -261,7 +330,7 @@ export class RunningFill implements FillShare {
     const fit = part === null ? null : fitOf(this.#exchange, request, response, part);
     if (fit === 'none' || (fit === null && request.known !== null)) return null;
     const known = fit === 'known' ? request.known : null;
-    if (part === null) return this.#end({ kind: 'private', response, reason: 'partial' });
+    if (part === null) return this.#keepPartPrivate(response, 'partial');
     const fields = fieldsOfWhole(response.fields);
     const whole = {
       status: 200,
@@ -274,15 +343,22 @@ export class RunningFill implements FillShare {
     const reason =
       judgement.reason || tooLarge || sizeRefusal(response, services.store!.largestBody);
     if (reason !== '') {
-      if (known === null) return this.#end({ kind: 'private', response, reason });
+      if (known === null) return this.#keepPartPrivate(response, reason);
       // As after a 304 that says so.
-      services.store!.purgeKey(this.key);
+      if (!isReasonOfRequest(reason)) services.store!.purgeKey(this.key);
       return null;
     }
     const tags = known === null || tagsOf(response.fields) !== null ? null : known.head.tags;
     const head = headOf(this.#exchange, judgement, whole, part.length, tags);
     const flags = head.flags | headFlags.incomplete | headFlags.acceptsRanges;
+    services.fills.habits.forget(this.key);
     return this.#begin(response, { ...head, flags }, { ...part, known });
+  }
+
+  #keepPartPrivate(response: UpstreamResponse, reason: string): FillOutcome {
+    const { habits } = this.#exchange.services.fills;
+    if (!isReasonOfRequest(reason)) habits.note(this.key, 'exact');
+    return this.#end({ kind: 'private', response, reason });
   }
 
   #begin(
@@ -308,12 +384,15 @@ export class RunningFill implements FillShare {
       // A head or key that is too large to store is served all the same.
       return this.#end({ kind: 'private', response, reason: 'head-too-large' });
     }
-    if (part !== null) this.#interval = { start: part.start, end: part.end };
-    if (part !== null && part.known !== null) this.#renew(part.known, encoded);
+    if (part !== null) {
+      this.#interval = { start: part.start, end: part.end };
+      this.#place.take(versionOf(this.#variantKey ?? this.key, head), this.#interval);
+      if (part.known !== null)
+        renewHead(this.#exchange, part.known, this.#fill, { head, encoded, isLate: this.#isLate });
+    }
     services.fills.noteShareable(this.key);
     services.fills.unlist(this);
     services.fills.list(this);
-    this.#response = response;
     // Whoever waits takes its place at the first byte within this turn; until then somebody holds it.
     const place = this.#fill.follow(part?.start ?? 0);
     this.retain();
@@ -321,61 +400,31 @@ export class RunningFill implements FillShare {
       place.close();
       this.release(false);
     });
-    this.#pump(response);
+    this.#pump = this.#pumpOf(response, part?.start ?? 0, part?.end ?? Number.MAX_SAFE_INTEGER);
+    this.#pump.start();
     return { kind: 'shared', head };
   }
 
-  /** The newest fields are those of the whole object. */
-  #renew(known: StoredObject, head: Uint8Array): void {
-    try {
-      this.#exchange.services.store!.refresh(known, head, this.#fill);
-    } catch {
-      // No page for it, or purged or replaced meanwhile: what is stored keeps its own head.
-    }
-  }
-
-  /**
-   * A full answer says that what is stored is not the one to be used any more. Where the answer itself is
-   * not stored, that still holds from the next request on, unless it is an error, or the reason lies in
-   * this request.
-   */
-  #dropReplaced(response: UpstreamResponse, reason: string): void {
-    const { stored, services } = this.#exchange;
-    const { status } = response;
-    const isAboutResource = status < 400 || status === 404 || status === 410;
-    // Without credentials on either side, what was refused is there for nobody.
-    const isPrivate = this.#credentials !== '' || (stored?.head.flags ?? 0) & headFlags.authorized;
-    const isOfRequest = isReasonOfRequest(reason) && (reason !== 'access' || isPrivate);
-    if (stored === null || isOfRequest || !isAboutResource) return;
-    if (services.clock.now() >= stored.head.freshUntilMs) services.store!.forget(stored);
-  }
-
-  #pump(response: UpstreamResponse): void {
-    const { body } = response;
-    this.#fill.onResume = () => body.resume();
-    body.read({
-      onData: (chunk) => {
-        if (this.#isDone) return false;
-        if (this.#isEndless()) {
+  #pumpOf(response: UpstreamResponse, start: number, end: number): FillPump {
+    return new FillPump(response.body, this.#fill, start, end, {
+      mayGoOn: () => {
+        if (!this.#isDone && this.#isEndless()) {
           this.abandon('nobody reads a body of unknown length any more');
-          return false;
         }
-        try {
-          return this.#fill.append(chunk);
-        } catch (error) {
-          this.abandon((error as Error).message);
-          return false;
-        }
+        return !this.#isDone;
       },
-      onEnd: () => {
-        this.#fill.finish();
+      onEnd: (isCut) => {
+        this.#isCut = isCut;
+        if (isCut) this.#fill.fail(new UpstreamError('UPSTREAM_TRUNCATED', 'the part was cut'));
+        else this.#fill.finish();
         this.#leave();
       },
-      onError: (error) => {
+      onBreak: (error) => {
         this.#exchange.services.counters.originErrors += 1;
         this.#fill.fail(error);
         this.#leave();
       },
+      onRefusal: (error) => this.abandon(error.message),
     });
   }
 
@@ -387,14 +436,13 @@ export class RunningFill implements FillShare {
   /** Gives the origin's connection up; followers see the break. */
   abandon(why: string): void {
     if (this.#isDone) return;
-    this.#response?.body.abort();
+    this.#pump?.abort();
     this.#fill.fail(new UpstreamError('UPSTREAM_TRUNCATED', `${this.key}: ${why}`));
     this.#leave();
   }
 
   #leave(): void {
-    this.#isDone = true;
-    this.#exchange.services.fills.remove(this);
+    this.#remove();
     if (this.#holders === 0) this.#fill.close();
   }
 }

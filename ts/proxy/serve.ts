@@ -195,8 +195,11 @@ function availableOf({ available }: Answer, choice: RangeChoice, bodyLength: num
   if (available === undefined) return choice;
   const { start, end } = available;
   if (start === 0 && end === bodyLength) return choice;
-  const isWithin = choice.kind === 'part' && choice.start >= start && choice.end < end;
-  return isWithin ? choice : { kind: 'part', start, end: end - 1 };
+  if (choice.kind === 'unsatisfiable') return choice;
+  if (choice.kind !== 'part' || choice.start < start || choice.start >= end) {
+    return { kind: 'part', start, end: end - 1 };
+  }
+  return { kind: 'part', start: choice.start, end: Math.min(choice.end, end - 1) };
 }
 
 function rangeOf(whole: Plan, choice: RangeChoice, bodyLength: number): Plan {

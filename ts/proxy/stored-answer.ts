@@ -6,7 +6,7 @@ import { fieldValue } from '../http/fields.js';
 import { parseContentRange } from '../http/range.js';
 import type { StoredObject } from '../store/contract.js';
 import { type Head, headFlags } from '../store/entry.js';
-import { type Resume, storedBody, UpstreamStream } from './body.js';
+import { type BodySource, type Resume, storedBody, UpstreamStream } from './body.js';
 import type { Answer, Exchange } from './exchange.js';
 import { askOrigin } from './origin-request.js';
 import { isIncomplete } from './part-request.js';
@@ -14,27 +14,35 @@ import { readAheadFor } from './read-ahead.js';
 import { inFlightLimit } from './send-body.js';
 
 export function answerFromStore(exchange: Exchange, object: StoredObject, head: Head): Answer {
-  const bodyLength = head.bodyLength ?? 0;
-  const { store } = exchange.services;
-  const body = storedBody({
-    object,
-    bodyLength,
-    resume: resumeOf(exchange, head),
-    // An incomplete one lacks parts anyway: the rest of it is as good as before.
-    onMissing: () => (isIncomplete(object) ? undefined : store?.forget(object)),
-    // Beside what is in flight: a whole chunk while the clients are not too many.
-    readBytes: () => 2 * inFlightLimit(exchange),
-    ahead: readAheadFor(exchange.socket, object, bodyLength, exchange.services.clock),
-  });
   return {
     status: head.status,
     reason: head.reason,
     fields: head.fields,
-    bodyLength,
-    body,
+    bodyLength: head.bodyLength ?? 0,
+    body: bodyOf(exchange, object, head, resumeOf(exchange, head)),
     head,
     isPurged: () => object.purgeState() === 'gone',
   };
+}
+
+/** What is stored of it; what lacks is for the reader to have from elsewhere. */
+export function storedPartsOf(exchange: Exchange, object: StoredObject, head: Head): BodySource {
+  return bodyOf(exchange, object, head, null);
+}
+
+function bodyOf(exchange: Exchange, object: StoredObject, head: Head, resume: Resume): BodySource {
+  const bodyLength = head.bodyLength ?? 0;
+  const { store, clock } = exchange.services;
+  return storedBody({
+    object,
+    bodyLength,
+    resume,
+    // An incomplete one lacks parts anyway: the rest of it is as good as before.
+    onMissing: () => (isIncomplete(object) ? undefined : store?.forget(object)),
+    // Beside what is in flight: a whole chunk while the clients are not too many.
+    readBytes: () => 2 * inFlightLimit(exchange),
+    ahead: readAheadFor(exchange.socket, object, bodyLength, clock),
+  });
 }
 
 /** Null without a strong validator: then nothing proves that two parts belong together. */

@@ -11,8 +11,8 @@ import type { Fill, StoredObject } from '../store/contract.js';
 import { encodeHead, type Head, headFlags } from '../store/entry.js';
 import type { UpstreamResponse } from '../upstream/request.js';
 import type { Exchange } from './exchange.js';
+import type { FillOutcome } from './fill-outcome.js';
 import { headOf, judge } from './head.js';
-import type { FillOutcome } from './running-fill.js';
 
 export interface Validation {
   /** What the request would get; null where only variants for other requests are stored. */
@@ -177,4 +177,23 @@ export function freshenByHead(
   const freshUntilMs = Math.min(head.freshUntilMs, answer.receivedMs);
   const stale = { ...head, freshUntilMs, staleWhileRevalidateUntilMs: 0, staleIfErrorUntilMs: 0 };
   replaceHead(exchange, object, stale, fill);
+}
+
+/**
+ * A full answer says that what is stored is not the one to be used any more. Where the answer itself is
+ * not stored, that still holds from the next request on, unless it is an error, or the reason lies in
+ * this request.
+ */
+export function dropReplaced(
+  { stored, services }: Exchange,
+  status: number,
+  reason: string,
+  hasCredentials: boolean,
+): void {
+  const isAboutResource = status < 400 || status === 404 || status === 410;
+  // Without credentials on either side, what was refused is there for nobody.
+  const isPrivate = hasCredentials || (stored?.head.flags ?? 0) & headFlags.authorized;
+  const isOfRequest = isReasonOfRequest(reason) && (reason !== 'access' || isPrivate);
+  if (stored === null || isOfRequest || !isAboutResource) return;
+  if (services.clock.now() >= stored.head.freshUntilMs) services.store!.forget(stored);
 }

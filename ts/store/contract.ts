@@ -51,6 +51,9 @@ export interface StoredObject {
    * was read or is not wanted any more.
    */
   prefetch(offset: number): (() => void) | null;
+  /** One more holder, who closes it as well. */
+  retain(): void;
+  /** Once for each holder. */
   close(): void;
 }
 

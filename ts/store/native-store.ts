@@ -98,6 +98,10 @@ export class NativeCacheStore implements CacheStore {
       read: (object, offset, length) => this.#readObject(object, offset, length),
       covers: (object, offset, length) => this.#covers(object, offset, length),
       storedEnd: (object, offset, end) => this.#storedEnd(object, offset, end),
+      missingEnd: (object, offset, end) => {
+        const known = native.missingEnd(object, offset, end);
+        return this.#outside?.firstOf(object, offset, known) ?? known;
+      },
       prefetches: options.prefetches,
     };
     this.#followerGraceMs = options.followerGraceMs;

@@ -40,6 +40,14 @@ export class OutsideRecords {
     return name !== undefined && this.#files.has(name);
   }
 
+  /** The first of the bytes [offset, end) whose chunk is there; `end` where none is. */
+  firstOf(object: number, offset: number, end: number): number {
+    for (let at = offset; at < end; at += chunkSize - (at % chunkSize)) {
+      if (this.has(object, Math.floor(at / chunkSize))) return at;
+    }
+    return end;
+  }
+
   /** Body bytes of a chunk, whose object or fill is named; null where they are not there. */
   async read(
     object: number,

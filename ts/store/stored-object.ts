@@ -13,6 +13,7 @@ export interface DiskSide {
   covers(object: number, offset: number, length: number): boolean;
   /** Where memory cannot tell. */
   storedEnd(object: number, offset: number, end: number): Promise<number>;
+  missingEnd(object: number, offset: number, end: number): number;
   readonly prefetches: boolean;
 }
 
@@ -26,7 +27,7 @@ export class NativeObject implements StoredObject {
   readonly tier: Tier;
   readonly #native: NativeStore;
   readonly #disk: DiskSide;
-  #closed = false;
+  #holders = 1;
 
   constructor(
     native: NativeStore,
@@ -68,11 +69,13 @@ export class NativeObject implements StoredObject {
   }
 
   missingEnd(offset: number, end: number): number {
-    return this.#native.missingEnd(this.handle, offset, end);
+    return this.#disk.missingEnd(this.handle, offset, end);
   }
 
   purgeState(): 'kept' | 'stale' | 'gone' {
-    return this.#closed ? 'gone' : (purgeStates[this.#native.purgeState(this.handle)] ?? 'gone');
+    return this.#holders === 0
+      ? 'gone'
+      : (purgeStates[this.#native.purgeState(this.handle)] ?? 'gone');
   }
 
   prefetch(offset: number): (() => void) | null {
@@ -87,9 +90,13 @@ export class NativeObject implements StoredObject {
     }
   }
 
+  retain(): void {
+    this.#holders += 1;
+  }
+
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#native.closeObject(this.handle);
+    if (this.#holders === 0) return;
+    this.#holders -= 1;
+    if (this.#holders === 0) this.#native.closeObject(this.handle);
   }
 }

@@ -171,6 +171,11 @@ export class Upstream {
     };
   }
 
+  /** Some origin that is well could take a request without having anybody wait. */
+  get hasRoom(): boolean {
+    return this.#servers.some(({ health, gate }) => health.isUsable && !gate.isFull);
+  }
+
   async close(): Promise<void> {
     this.#stopChecks();
     await Promise.all([

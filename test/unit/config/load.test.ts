@@ -24,6 +24,7 @@ const plainCache = {
   consumedFields: [],
   exposeKey: false,
   clientAbort: { policy: 'continue', bytesLeft: 16 * mib, completed: 0.95 },
+  slices: { sizeBytes: null, concurrent: 4, downloads: null },
 } as const;
 
 test('config: the block of the design loads with every key', (t) => {
@@ -140,6 +141,7 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
       enableMetrics: true,
     },
     trustedProxies: [],
+    slicePatterns: [],
     enableCache: true,
     cacheTtlMs: 3_600_000,
     memoryLimitBytes: 256 * mib,
@@ -259,6 +261,7 @@ log_level: debug
         consumedFields: ['surrogate-control'],
         exposeKey: true,
         clientAbort: { policy: 'threshold', bytesLeft: 0, completed: 0.5 },
+        slices: { sizeBytes: null, concurrent: 4, downloads: null },
       },
       redirects: {
         hops: 3,
@@ -371,10 +374,28 @@ test('config: only values without effect are named as such', (t) => {
   t.deepEqual(named('slice_size: null\nslice_patterns:\n'), []);
   t.deepEqual(named('upstreams: { a: { origins: ["a:1"] } }\n'), []);
   t.deepEqual(named('upstreams: { a: { origins: ["a:1", "b:1"] } }\n'), []);
-  t.deepEqual(named('slice_size: 1MiB\nmax_concurrent_subrequests: 4\nmax_retries: 3\n'), [
-    'slice_size',
-    'max_concurrent_subrequests',
-  ]);
+  t.deepEqual(named('slice_size: 1MiB\nmax_concurrent_subrequests: 4\nmax_retries: 3\n'), []);
+});
+
+test('config: slices are whole chunks, and a route has the last word', (t) => {
+  const text = (more: string) =>
+    `upstreams: { a: { origins: ["a:1"] } }\nenable_l2_cache: false\n${more}`;
+  const slices = (more: string) => loadConfig({ text: text(more) }).config.routes[0]!.cache.slices;
+  const plain = { sizeBytes: null, concurrent: 4, downloads: null };
+  t.deepEqual(slices('routes: [{ upstream: a }]\n'), plain);
+  const all = 'slice_size: 1.5MiB\nmax_concurrent_subrequests: 9\nslice_patterns: ["/m/*.bin"]\n';
+  const general = { sizeBytes: 2 * 1024 * 1024, concurrent: 9, downloads: null };
+  t.deepEqual(slices(`${all}routes: [{ upstream: a }]\n`), general);
+  t.deepEqual(
+    loadConfig({ text: text(`${all}routes: [{ upstream: a }]\n`) }).config.slicePatterns,
+    ['/m/*.bin'],
+  );
+  const own = 'slice_size: 64KiB, max_concurrent_subrequests: 2, parallel_download: true';
+  t.deepEqual(slices(`${all}routes: [{ upstream: a, cache: { ${own} } }]\n`), {
+    sizeBytes: 1024 * 1024,
+    concurrent: 2,
+    downloads: true,
+  });
 });
 
 test('config: an https address is named and not listened on', (t) => {

@@ -57,6 +57,11 @@ test('config: a wrong value gives what was found and what is allowed', (t) => {
     ['l2_backend: disk', 'l2_backend: found "disk"; allowed: raw_disk or file'],
     ['timeouts: 5', 'timeouts: found 5; allowed: a map of keys'],
     ['slice_patterns: 5', 'slice_patterns: found 5; allowed: a list'],
+    [
+      'slice_patterns: ["models"]',
+      'slice_patterns[0]: found "models"; allowed: a pattern of paths such as "/**/pool/*.deb" or ' +
+        '"/blobs/[0-9a-f]{64}", of at most 255 elements',
+    ],
     ['max_retries: 1.5', 'max_retries: found 1.5; allowed: a whole number from 0 to 100'],
     ['listen: []', 'listen: found a list; allowed: at least one value'],
     [

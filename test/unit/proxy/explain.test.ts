@@ -27,6 +27,8 @@ test('explain: the defaults', (t) => {
     'stored:   Set-Cookie: with an explicit lifetime or public; ' +
       'Authorization: where the response permits it',
     'abort:    what all clients have left is fetched on for the store',
+    'parts:    a range is fetched in whole chunks, what lacks of it at once, 4 at a time; ' +
+      'whole bodies in one',
     'client:   Cache-Control of requests is honoured',
   ]);
 });
@@ -43,6 +45,9 @@ test('explain: every choice of a route is told', (t) => {
       set_cookie: 'strip',
       authorization: 'refuse',
       targeted_fields: [],
+      slice_size: '2MiB',
+      max_concurrent_subrequests: 3,
+      parallel_download: true,
       client_abort: 'threshold',
       abort_threshold: { bytes_left: '1MiB', completed: 0.5 },
     },
@@ -60,6 +65,8 @@ test('explain: every choice of a route is told', (t) => {
       '1m when the origin fails, 429 counts as a failure and its Retry-After is kept',
     'stored:   Set-Cookie: without that field; Authorization: never',
     'abort:    what all clients have left is given up, unless 0.5 of it is there or at most 1MiB lacks',
+    'parts:    a range is fetched in whole chunks, 2MiB a request, 3 at a time; ' +
+      'whole bodies in parallel slices',
     'client:   Cache-Control of requests is ignored',
   ]);
 });

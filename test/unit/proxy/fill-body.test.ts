@@ -32,7 +32,7 @@ test('fill body: a follower that comes late gets one piece per turn, the first a
   });
   const place = fill.follow(0);
   fill.append(body.subarray(0, 2 * mib));
-  const share = { fill, retain() {}, release() {} };
+  const share = { isCut: false, fill, retain() {}, release() {} };
   const stream = fillBody(share, body.length, null).open(0, null);
   place.close();
   t.teardown(() => stream.close());

@@ -11,6 +11,7 @@ const text = Buffer.from('0123456789');
 function watched(events: string[]): BodySource {
   return {
     isSeekable: true,
+    opensAgain: true,
     isLent: false,
     isStored: true,
     covers: () => true,

@@ -77,6 +77,7 @@ constexpr NamedCounter kVolumeCounters[] = {
     {"writeErrors", &Counters::write_errors},
     {"corruptRecords", &Counters::corrupt_records},
     {"falsePositives", &Counters::false_positives},
+    {"looksAgain", &Counters::looks_again},
     {"purgeJournalBlocks", &Counters::purge_journal_blocks},
     {"purgeJournalChanges", &Counters::purge_journal_changes},
     {"purgeJournalDamaged", &Counters::purge_journal_damaged},

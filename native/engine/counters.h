@@ -14,6 +14,7 @@ struct Counters {
   Count memory_hits{0};
   Count disk_hits{0};
   Count misses{0};
+  Count looks_again{0};        // look-ups repeated because reclaim had moved the record meanwhile
   Count device_reads{0};
   Count device_read_bytes{0};
   Count reads_under_way{0};    // goes down again

@@ -37,9 +37,8 @@ bool ReadOperation::needs_second_read(Status* status) {
   }
   is_second_read_ = true;
   pages_.clear();
-  requests_[0] = IoRequest{};
-  requests_[1] = IoRequest{};
-  *status = prepare_run(from, to, &requests_[0]);
+  for (IoRequest& request : requests_) request = IoRequest{};
+  *status = prepare_run(from, to);
   return true;
 }
 

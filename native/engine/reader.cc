@@ -25,11 +25,36 @@ void ReadOperation::start(const ReaderContext& context, ReadTarget target, Done 
                           void* done_context) {
   auto* operation = new ReadOperation(context, std::move(target), done, done_context);
   Counters::add(context.counters->reads_under_way);
-  operation->hit_count_ = context.index->lookup(operation->target_.hash.low, operation->hits_);
+  operation->look_up();
   operation->try_next();
 }
 
+void ReadOperation::look_up() {
+  hit_count_ = context_.index->lookup(target_.hash.low, hits_);
+  next_hit_ = 0;
+  has_moved_ = false;
+}
+
 void ReadOperation::try_next() {
+  while (!pin_next()) {
+    if (!has_moved_ || looks_again_ == kMaximumLooksAgain) {
+      finish(Status(Code::not_found, "the record is not stored"), Ref<MemoryRecord>());
+      return;
+    }
+    looks_again_++;
+    Counters::add(context_.counters->looks_again);
+    look_up();
+  }
+  const Status status = prepare(hit_);
+  if (status.ok()) {
+    submit();
+  } else {
+    finish(status, Ref<MemoryRecord>());
+  }
+}
+
+// Goes on to the next word that may lead to the record, and holds its segment.
+bool ReadOperation::pin_next() {
   const bool wants_chunk = target_.key.empty();
   while (next_hit_ < hit_count_) {
     hit_ = hits_[next_hit_++];
@@ -39,18 +64,16 @@ void ReadOperation::try_next() {
     if (segment == context_.ring->segment_count()) continue;
     pin_ = context_.ring->pin(segment);
     // The word may have been replaced, and its segment reused, between the look-up and the pin.
-    if (!pin_ || !Index::unchanged(hit_)) continue;
+    if (!Index::unchanged(hit_)) {
+      has_moved_ = true;
+      continue;
+    }
+    if (!pin_) continue;
     segment_sequence_ = context_.ring->sequence(segment);
     address_ = address;
-    const Status status = prepare(hit_);
-    if (!status.ok()) {
-      finish(status, Ref<MemoryRecord>());
-      return;
-    }
-    submit();
-    return;
+    return true;
   }
-  finish(Status(Code::not_found, "the record is not stored"), Ref<MemoryRecord>());
+  return false;
 }
 
 Status ReadOperation::prepare(const IndexHit& hit) {
@@ -59,8 +82,7 @@ Status ReadOperation::prepare(const IndexHit& hit) {
   from_device_ = true;
   is_second_read_ = false;
   is_handed_over_ = false;
-  requests_[0] = IoRequest{};
-  requests_[1] = IoRequest{};
+  for (IoRequest& request : requests_) request = IoRequest{};
   return reads_whole() ? prepare_whole(Index::address_of(hit.word), Index::length_bound_of(hit.word))
                        : prepare_blocks(Index::address_of(hit.word));
 }
@@ -78,7 +100,7 @@ Status ReadOperation::prepare_whole(ByteOffset address, ByteCount bound) {
     PageRef page = context_.pool->allocate(length < kBlockAlignment ? kBlockAlignment : length,
                                            pages_.empty() ? nullptr : &pages_.back().page);
     if (!page) return Status(Code::again, "no free page for a read");
-    if (!add(at, page.data(), length, &requests_[0])) {
+    if (!add(at, page.data(), length)) {
       return Status(Code::corrupt, "the index names a record that is too long", 0, address);
     }
     pages_.push_back(PageSpan{std::move(page), 0, static_cast<uint32_t>(length)});
@@ -115,15 +137,14 @@ Status ReadOperation::prepare_blocks(ByteOffset address) {
   }
   header_page_ = context_.pool->allocate(kBlockAlignment);
   if (!header_page_) return Status(Code::again, "no free page for a read");
-  if (!add(header_at, header_page_.data(), kBlockAlignment, &requests_[0])) {
-    return Status(Code::again, "the write head moved during a read");
+  if (!add(header_at, header_page_.data(), kBlockAlignment)) {
+    return Status(Code::corrupt, "the index names a chunk that is too long", 0, address);
   }
-  const bool adjacent = header_at + kBlockAlignment == round_down(from, kBlockAlignment);
-  return prepare_run(from, to, adjacent ? &requests_[0] : &requests_[1]);
+  return prepare_run(from, to);
 }
 
 // Reads the blocks of 4096 bytes that hold [from, to) into pages of their own; nothing where that is empty.
-Status ReadOperation::prepare_run(ByteOffset from, ByteOffset to, IoRequest* request) {
+Status ReadOperation::prepare_run(ByteOffset from, ByteOffset to) {
   read_offset_ = round_down(from, kBlockAlignment);
   const ByteOffset read_end = from == to ? read_offset_ : round_up(to, kBlockAlignment);
   for (ByteOffset at = read_offset_; at < read_end;) {
@@ -131,8 +152,8 @@ Status ReadOperation::prepare_run(ByteOffset from, ByteOffset to, IoRequest* req
     PageRef page =
         context_.pool->allocate(length, pages_.empty() ? nullptr : &pages_.back().page);
     if (!page) return Status(Code::again, "no free page for a read");
-    if (!add(at, page.data(), length, request)) {
-      return Status(Code::again, "the write head moved during a read");
+    if (!add(at, page.data(), length)) {
+      return Status(Code::corrupt, "the index names a chunk that is too long", 0, address_);
     }
     pages_.push_back(PageSpan{std::move(page), 0, static_cast<uint32_t>(length)});
     at += length;
@@ -140,28 +161,15 @@ Status ReadOperation::prepare_run(ByteOffset from, ByteOffset to, IoRequest* req
   return Status();
 }
 
-// Copies from the aggregation buffers what still lies there and adds the rest to the request. Requests are
-// contiguous on the device: a run that was copied can only be followed by more of the same window.
-bool ReadOperation::add(ByteOffset offset, uint8_t* memory, ByteCount length, IoRequest* request) {
+// Copies from the aggregation buffers what still lies there and leaves the rest to requests. False where
+// those do not suffice, which takes a record longer than any that is written.
+bool ReadOperation::add(ByteOffset offset, uint8_t* memory, ByteCount length) {
   while (length > 0) {
     const ByteCount room = Appender::kBufferSize - offset % Appender::kBufferSize;
     const ByteCount part = length < room ? length : room;
     if (!context_.appender->copy_from_buffers(offset, MutableBytes(memory, part))) {
-      if (request->span_count == 0) {
-        request->operation = IoOperation::read;
-        request->offset = offset;
-      } else if (request->offset + request->length() != offset) {
-        // The buffer of the part between was recycled while we looked: that part is on the device now,
-        // and so is this one; the other request takes it.
-        request = &requests_[1];
-        if (request->span_count == 0) {
-          request->operation = IoOperation::read;
-          request->offset = offset;
-        } else if (request->offset + request->length() != offset) {
-          return false;
-        }
-      }
-      if (request->span_count == IoRequest::kMaximumSpans) return false;
+      IoRequest* request = request_for(offset);
+      if (request == nullptr) return false;
       request->spans[request->span_count++] = iovec{memory, part};
     } else {
       from_device_ = false;
@@ -171,6 +179,21 @@ bool ReadOperation::add(ByteOffset offset, uint8_t* memory, ByteCount length, Io
     length -= part;
   }
   return true;
+}
+
+// The one that ends at `offset`, so that it grows, or else one that is not used yet: a request is one run of
+// the device, and what was copied between two runs lay in a buffer that was recycled while we looked.
+IoRequest* ReadOperation::request_for(ByteOffset offset) {
+  for (IoRequest& request : requests_) {
+    if (request.span_count == 0) {
+      request.operation = IoOperation::read;
+      request.offset = offset;
+      return &request;
+    }
+    const bool ends_here = request.offset + request.length() == offset;
+    if (ends_here && request.span_count < IoRequest::kMaximumSpans) return &request;
+  }
+  return nullptr;
 }
 
 void ReadOperation::submit() {

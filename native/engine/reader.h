@@ -54,6 +54,10 @@ class ReadOperation {
   using Done = void (*)(void* context, Status status, Ref<MemoryRecord> record,
                         const IndexHit& hit);
 
+  // How often one read looks its record up again because the word that led to it has changed: reclaim
+  // copies what is asked for, and a record that is moved twice while one read waits is moved by chance.
+  static constexpr uint32_t kMaximumLooksAgain = 3;
+
   // Deletes itself after done. `again` when no page or queue place is free.
   static void start(const ReaderContext& context, ReadTarget target, Done done, void* done_context);
 
@@ -61,15 +65,18 @@ class ReadOperation {
   ReadOperation(const ReaderContext& context, ReadTarget target, Done done, void* done_context);
   ~ReadOperation() = default;
 
+  void look_up();
   void try_next();
+  bool pin_next();
   // Read and checked in one go, whatever its length: no blocks of it were asked for.
   bool reads_whole() const { return !target_.key.empty() || target_.is_piece; }
   Status prepare(const IndexHit& hit);
   Status prepare_whole(ByteOffset address, ByteCount bound);
   Status prepare_blocks(ByteOffset address);
-  Status prepare_run(ByteOffset from, ByteOffset to, IoRequest* request);
+  Status prepare_run(ByteOffset from, ByteOffset to);
   bool needs_second_read(Status* status);
-  bool add(ByteOffset offset, uint8_t* memory, ByteCount length, IoRequest* request);
+  bool add(ByteOffset offset, uint8_t* memory, ByteCount length);
+  IoRequest* request_for(ByteOffset offset);
   void submit();
   static void request_done(IoRequest* request);
   void verify();
@@ -88,6 +95,8 @@ class ReadOperation {
   IndexHit hits_[Index::kMaximumHits];
   uint32_t hit_count_ = 0;
   uint32_t next_hit_ = 0;
+  uint32_t looks_again_ = 0;
+  bool has_moved_ = false;       // a word of the last look-up changed before its segment was pinned
   IndexHit hit_;
   SegmentPin pin_;
   Sequence segment_sequence_ = 0;
@@ -98,7 +107,10 @@ class ReadOperation {
   bool is_handed_over_ = false;  // to a thread that may take its time
   bool from_device_ = true;      // false: a part was copied from the aggregation buffers
   std::vector<PageSpan> pages_;
-  IoRequest requests_[2];
+  // Runs of the device that one read may need: a record lies in three of the write head's windows at most,
+  // and each of them may leave memory while it is being copied. The header of a chunk takes one of them.
+  static constexpr uint32_t kRequestCount = 3;
+  IoRequest requests_[kRequestCount];
   std::atomic<uint32_t> pending_{0};
   std::atomic<uint32_t> io_error_{0};
 };

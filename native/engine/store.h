@@ -234,7 +234,11 @@ class Store : public RefCounted<Store> {
   static void aim(const KeyHash& hash, uint64_t incarnation, uint32_t number,
                   ByteCount chunk_length, ByteCount in_chunk, ByteCount wanted,
                   ReadTarget* target);
-  void keep_read_locked(const Ref<MemoryRecord>& record, const IndexHit& hit);
+  struct PendingRead;
+  Found find_in_memory(const KeyPlace& place, const std::string& key, Sequence minimum_birth,
+                       Ref<MemoryRecord>* record);
+  void read_head(const KeyPlace& place, PendingRead* pending);
+  bool keep_read(const Ref<MemoryRecord>& record, const IndexHit& hit);
   void take_in(uint32_t volume, const Ref<MemoryRecord>& record, const IndexHit& hit);
   bool has_spare_pages(ByteCount length) const;
 

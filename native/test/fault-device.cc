@@ -91,6 +91,11 @@ Status FaultDevice::submit(IoRequest* request) {
     MutexLock lock(mutex_);
     if (closed_) return Status(Code::closed, "the device is closed");
     if (queue_.size() >= queue_limit_) return Status(Code::again, "the queue is full");
+    if (sets_next_read_aside_ && request->operation == IoOperation::read) {
+      sets_next_read_aside_ = false;
+      aside_ = request;
+      return Status();
+    }
     queue_.push_back(request);
   }
   condition_.broadcast();
@@ -98,6 +103,7 @@ Status FaultDevice::submit(IoRequest* request) {
 }
 
 void FaultDevice::close() {
+  let_read_go();
   {
     MutexLock lock(mutex_);
     closed_ = true;
@@ -240,6 +246,21 @@ void FaultDevice::hold_reads(bool held) {
   {
     MutexLock lock(mutex_);
     reads_held_ = held;
+  }
+  condition_.broadcast();
+}
+
+void FaultDevice::set_next_read_aside() {
+  MutexLock lock(mutex_);
+  MR_ASSERT(aside_ == nullptr);
+  sets_next_read_aside_ = true;
+}
+
+void FaultDevice::let_read_go() {
+  {
+    MutexLock lock(mutex_);
+    sets_next_read_aside_ = false;
+    if (aside_ != nullptr) queue_.push_back(std::exchange(aside_, nullptr));
   }
   condition_.broadcast();
 }

@@ -69,6 +69,9 @@ class FaultDevice : public Device {
   // I/O of this kind stays in the queue until it is released.
   void hold_writes(bool held);
   void hold_reads(bool held);
+  // The next read that is submitted waits by itself, however many come after it, until it is let go.
+  void set_next_read_aside();
+  void let_read_go();
   // submit() answers `again` while more than this many requests wait.
   void set_queue_limit(uint32_t limit);
 
@@ -102,6 +105,8 @@ class FaultDevice : public Device {
   bool closed_ = false;
   bool writes_held_ = false;
   bool reads_held_ = false;
+  bool sets_next_read_aside_ = false;
+  IoRequest* aside_ = nullptr;
   bool logs_writes_ = false;
   uint32_t queue_limit_ = 1024;
   std::map<uint64_t, Tear> write_faults_;  // by absolute number

@@ -140,29 +140,19 @@ void await(Answer* answer) {
   while (!answer->done) answer->condition.wait(answer->mutex);
 }
 
-// Where the write head moved over what was not on the device yet, the next read finds it there. One that
-// needs pages and finds none is refused as well, and however often.
-bool is_refused_for_now(const Status& status, uint32_t refusals) {
-  constexpr uint32_t kRefusalsMax = 1000;
-  return status.code() == Code::again && refusals < kRefusalsMax;
-}
-
 }  // namespace
 
 Lookup find(Store& store, const std::string& key, Sequence minimum_birth) {
-  for (uint32_t refusals = 0;; refusals++) {
-    Lookup lookup;
-    Answer answer;
-    lookup.found =
-        store.find(store.place_of(key), key, minimum_birth, &lookup.record, &answered, &answer);
-    if (lookup.found != Found::pending) return lookup;
-    await(&answer);
-    if (is_refused_for_now(answer.status, refusals)) continue;
-    lookup.status = answer.status;
-    lookup.record = std::move(answer.record);
-    lookup.found = answer.status.ok() ? Found::hit : Found::miss;
-    return lookup;
-  }
+  Lookup lookup;
+  Answer answer;
+  lookup.found =
+      store.find(store.place_of(key), key, minimum_birth, &lookup.record, &answered, &answer);
+  if (lookup.found != Found::pending) return lookup;
+  await(&answer);
+  lookup.status = answer.status;
+  lookup.record = std::move(answer.record);
+  lookup.found = answer.status.ok() ? Found::hit : Found::miss;
+  return lookup;
 }
 
 Status purge(Store& store, const PurgeRequest& request) {
@@ -181,7 +171,6 @@ std::vector<uint8_t> joined(const std::vector<PageSpan>& spans) {
 
 bool read_body(Store& store, const KeyHash& hash, uint64_t incarnation, uint64_t object_length,
                ByteOffset offset, ByteCount length, std::vector<uint8_t>* out) {
-  uint32_t refusals = 0;
   while (length > 0) {
     std::vector<PageSpan> spans;
     Answer answer;
@@ -193,7 +182,6 @@ bool read_body(Store& store, const KeyHash& hash, uint64_t incarnation, uint64_t
       part = joined(spans);
     } else {
       await(&answer);
-      if (is_refused_for_now(answer.status, refusals++)) continue;
       if (!answer.status.ok()) return false;
       part = joined(answer.record->body);
     }

@@ -92,7 +92,7 @@ void Appender::give_up(const Ref<MemoryRecord>& record) {
   staging_.settle(record, [&] {
     const KeyHash& hash = record->header.hash;
     if (record->header.kind == RecordKind::chunk) return;
-    if (options_.forgotten != nullptr) options_.forgotten->add(hash);
+    if (options_.forgotten != nullptr) options_.forgotten->add(hash.low);
     index_.remove_heads(hash.low);
   });
 }

@@ -12,7 +12,7 @@
 #include "device/device.h"
 #include "engine/body-compressor.h"
 #include "engine/counters.h"
-#include "engine/ghost.h"
+#include "engine/forgotten-keys.h"
 #include "engine/index.h"
 #include "engine/purges.h"
 #include "engine/reclaimer.h"
@@ -30,7 +30,7 @@ struct AppenderOptions {
   bool zero_ahead = false;          // the file was not zeroed at format
   bool compress = false;            // bodies that may be and shrink
   const Purges* purges = nullptr;   // what was purged meanwhile is not written
-  Ghost* forgotten = nullptr;       // keys that the index forgets without a purge
+  ForgottenKeys* forgotten = nullptr;  // what the index forgets without a purge
   HashKey hash_key{};
 };
 

@@ -201,6 +201,11 @@ bool Index::move(uint64_t hash, ByteOffset from, ByteOffset to, uint32_t hits) {
 }
 
 bool Index::remove(uint64_t hash, ByteOffset address) {
+  if (forgotten_ != nullptr) {
+    // First, so that a purge in between finds the one or the other.
+    const uint64_t word = word_at(hash, address);
+    if (word != 0 && kind_of(word) != RecordKind::chunk) forgotten_->add(hash);
+  }
   if (!is_loading_.load(std::memory_order_acquire)) {
     return remove_word(hash, address).slot != nullptr;
   }

@@ -15,6 +15,7 @@
 
 #include "base/sync.h"
 #include "base/units.h"
+#include "engine/forgotten-keys.h"
 #include "engine/gone-words.h"
 #include "layout/record.h"
 
@@ -65,6 +66,8 @@ class Index {
   // `write_head`, would reclaim first. Never fails.
   void insert(uint64_t hash, ByteOffset address, ByteCount length, RecordKind kind,
               ByteOffset write_head);
+  // Where remove() notes the keys that it takes out, chunks aside; before any other thread knows the index.
+  void note_removed_in(ForgottenKeys* forgotten) { forgotten_ = forgotten; }
   // Before any other thread knows the index.
   void begin_loading();
   // Takes in records of an earlier life, the latest first, from one thread. A record is left out where the
@@ -79,7 +82,7 @@ class Index {
   // The record was copied from one address to another: its word follows, with `hits` and not verified.
   // False, and nothing changes, when the word at `from` is gone; the copy is dead then.
   bool move(uint64_t hash, ByteOffset from, ByteOffset to, uint32_t hits);
-  // Removes the word of this hash at this address, if it is still there.
+  // Removes the word of this hash at this address, if it is still there. The record may stay on the device.
   bool remove(uint64_t hash, ByteOffset address);
   // Removes every word that fits the hash and is not a chunk, also one that is being moved: for purges.
   void remove_heads(uint64_t hash);
@@ -147,6 +150,7 @@ class Index {
   size_t mapping_size_ = 0;
   std::atomic<uint64_t> records_{0};
   std::atomic<uint64_t> overwritten_{0};
+  ForgottenKeys* forgotten_ = nullptr;
   std::atomic<bool> is_loading_{false};
   Mutex loading_mutex_;  // held by whoever adds or takes out words while is_loading_
   std::unique_ptr<GoneWords> gone_;  // under loading_mutex_

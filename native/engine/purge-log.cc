@@ -17,6 +17,8 @@ constexpr uint32_t kBlocksPerWrite = 1 * kMiB / kPurgeBlockSize;
 // at most, because the tables are bounded (volume.cc).
 constexpr uint32_t kChangeAt = kPurgeBlocksPerHalf / 4 * 3;
 
+constexpr char kFailedEarlier[] = "the purge journal could not be written earlier";
+
 PurgeEntry everything(Sequence bound) {
   return PurgeEntry{PurgeKind::all, false, false, bound, 0, ""};
 }
@@ -143,13 +145,24 @@ Status PurgeLog::start() {
 }
 
 Status PurgeLog::write(const PurgeEntry& entry, const Answer& answer) {
-  const Status gone(Code::io, "the purge journal could not be written earlier");
-  if (failed()) return gone;
+  if (failed()) return Status(Code::io, kFailedEarlier);
   return enqueue(Waiting{entry, answer});
 }
 
 Status PurgeLog::run_behind(const Answer& answer) {
-  return enqueue(Waiting{PurgeEntry{}, answer, true});
+  return enqueue(Waiting{PurgeEntry{}, answer, true, false});
+}
+
+Status PurgeLog::write_nothing(const Answer& answer) {
+  if (failed()) return Status(Code::io, kFailedEarlier);
+  bool is_idle;
+  {
+    MutexLock lock(mutex_);
+    is_idle = queue_.empty() && !is_writing_;
+  }
+  if (!is_idle) return enqueue(Waiting{PurgeEntry{}, answer, false, false});
+  answer.done(answer.context, Status());
+  return Status();
 }
 
 Status PurgeLog::enqueue(Waiting waiting) {
@@ -187,10 +200,12 @@ void PurgeLog::run() {
     std::vector<Waiting> batch;
     {
       MutexLock lock(mutex_);
+      is_writing_ = false;
       while (queue_.empty() && !stopping_) condition_.wait(mutex_);
       if (queue_.empty()) return;
       batch.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.end()));
       queue_.clear();
+      is_writing_ = true;
     }
     const Status status = failed() ? Status(Code::io, "the purge journal could not be written")
                                    : commit(batch);
@@ -205,7 +220,7 @@ void PurgeLog::run() {
 Status PurgeLog::commit(const std::vector<Waiting>& batch) {
   std::vector<PurgeEntry> entries;
   for (const Waiting& waiting : batch) {
-    if (waiting.is_call) continue;
+    if (!waiting.has_entry) continue;
     entries.push_back(waiting.entry);
     sequence_ = std::max(sequence_, waiting.entry.bound);
   }

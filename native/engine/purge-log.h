@@ -46,6 +46,9 @@ class PurgeLog {
   // Makes `entry`, which the tables hold already, durable. Returns what is known at once; ok: `answer`
   // will be called exactly once.
   Status write(const PurgeEntry& entry, const Answer& answer);
+  // Answers once what was queued before is durable, on the caller's thread where nothing is under way. Not
+  // ok: it is not called.
+  Status write_nothing(const Answer& answer);
   // Calls answer.done on the journal's thread, where it may block, after what was queued before. Not ok: it
   // is not called.
   Status run_behind(const Answer& answer);
@@ -71,7 +74,8 @@ class PurgeLog {
   struct Waiting {
     PurgeEntry entry;
     Answer answer;
-    bool is_call = false;  // nothing to write
+    bool is_call = false;    // whatever becomes of those before it
+    bool has_entry = true;
   };
 
   static void* run_thread(void* self);
@@ -110,6 +114,7 @@ class PurgeLog {
   Thread thread_;
   bool started_ = false;
   bool stopping_ = false;
+  bool is_writing_ = false;  // what was taken from the queue
 };
 
 }  // namespace millrace

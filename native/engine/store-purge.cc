@@ -102,6 +102,7 @@ Sequence Store::purge(const PurgeRequest& request, PurgeDone done, void* context
   PurgeEntry entry = entry_of(request);
   std::vector<uint32_t> to_write;
   std::vector<PurgeEntry> entries;
+  std::vector<uint32_t> unknown;
   {
     // One step for whoever publishes a version that it read or was given before.
     MutexLock lock(fills_mutex_);
@@ -110,7 +111,10 @@ Sequence Store::purge(const PurgeRequest& request, PurgeDone done, void* context
     const uint32_t count = std::max(1u, volume_count());
     for (uint32_t volume = 0; volume < count; volume++) {
       if (request.kind == PurgeKind::key) entry.hash = place_in(volume, request.text).hash.low;
-      if (!purge_in_locked(volume, request, entry)) continue;
+      if (!purge_in_locked(volume, request, entry)) {
+        if (!volumes_.empty() && !volumes_[volume]->is_abandoned()) unknown.push_back(volume);
+        continue;
+      }
       known = true;
       Purges& tables = volumes_.empty() ? *purges_ : volumes_[volume]->purges();
       if (!tables.add(entry)) {
@@ -133,6 +137,14 @@ Sequence Store::purge(const PurgeRequest& request, PurgeDone done, void* context
     auto* part = new VolumePurge{purge, to_write[i]};
     const Status status =
         volumes_[to_write[i]]->purge_log().write(entries[i], PurgeLog::Answer{&written, part});
+    if (!status.ok()) written(part, status);
+  }
+  // That nothing is known of the key may be the work of an earlier purge which is not durable yet.
+  for (const uint32_t volume : unknown) {
+    purge->left.fetch_add(1);
+    auto* part = new VolumePurge{purge, volume};
+    const Status status =
+        volumes_[volume]->purge_log().write_nothing(PurgeLog::Answer{&written, part});
     if (!status.ok()) written(part, status);
   }
   const Sequence bound = entry.bound;
@@ -187,10 +199,10 @@ bool Store::purge_in_locked(uint32_t volume, const PurgeRequest& request, const 
   Index* index = volumes_.empty() ? nullptr : &volumes_[volume]->index();
   Staging* staging = this->staging(volume);
   IndexHit hits[Index::kMaximumHits];
-  // While footers are loaded nobody can say that nothing is stored. Asked first: afterwards the index knows.
-  bool known = is_warming(volume) || peek_head(place, request.text).get() != nullptr ||
-               (index != nullptr && (index->lookup(place.hash.low, hits) > 0 ||
-                                     volumes_[volume]->forgotten().contains(place.hash)));
+  // Asked first whether the index may lack something, footers that are being loaded: afterwards it knows.
+  bool known = (index != nullptr && volumes_[volume]->may_hold_unindexed(place.hash)) ||
+               peek_head(place, request.text).get() != nullptr ||
+               (index != nullptr && index->lookup(place.hash.low, hits) > 0);
   for (Fill* fill : fills_) {
     if (fill->volume() != volume || !(fill->primary_hash() == place.hash)) continue;
     fill->purge();

@@ -107,7 +107,7 @@ void Store::forget_on_disk(const KeyPlace& place) {
   if (volumes_.empty()) return;
   Volume& volume = *volumes_[place.volume];
   if (was_staged || volume.is_warming() || volume.index().has_head(place.hash.low)) {
-    volume.forgotten().add(place.hash);
+    volume.forgotten().add(place.hash.low);
   }
   volume.index().remove_heads(place.hash.low);
 }

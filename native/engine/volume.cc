@@ -59,6 +59,7 @@ void Volume::recover(const VolumeOptions& options, bool discard) {
   const uint64_t allowed =
       (options.index_memory_limit - purge_memory - ghost_->memory()) / sizeof(uint64_t);
   index_ = std::make_unique<Index>(std::min(std::max<uint64_t>(wanted, 1024), allowed));
+  index_->note_removed_in(&forgotten_);
   staging_ = std::make_unique<Staging>(options.staging_limit);
   if (discard) superblock_.minimum_birth = ~Sequence{0};
   purges_ = std::make_unique<Purges>(purge_memory);

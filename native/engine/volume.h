@@ -84,9 +84,12 @@ class Volume {
   Ring& ring() { return *ring_; }
   Index& index() { return *index_; }
   const Ghost& ghost() const { return *ghost_; }
-  // Keys that the index forgot without a purge while the disk may hold a record of them, which the next start
-  // finds again. Who purges such a key has to write that down.
-  Ghost& forgotten() { return forgotten_; }
+  ForgottenKeys& forgotten() { return forgotten_; }
+  // Whether the device may hold a record of this key that the index does not know: the next start, with more
+  // room for words or fewer records, would find it again. A full index does not tell whose words it gave up.
+  bool may_hold_unindexed(const KeyHash& hash) const {
+    return is_warming() || index_->overwritten() > 0 || forgotten_.contains(hash.low);
+  }
   Staging& staging() { return *staging_; }
   Appender& appender() { return *appender_; }
   const Purges& purges() const { return *purges_; }
@@ -106,9 +109,6 @@ class Volume {
   const Counters& counters() const { return counters_; }
 
  private:
-  // Rare: some 20,000 keys.
-  static constexpr ByteCount kForgottenMemory = 64 * kKiB;
-
   explicit Volume(std::unique_ptr<Device> device) : device_(std::move(device)) {}
 
   Counters counters_;
@@ -117,7 +117,7 @@ class Volume {
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<Index> index_;
   std::unique_ptr<Ghost> ghost_;
-  Ghost forgotten_{kForgottenMemory};
+  ForgottenKeys forgotten_;
   std::unique_ptr<Staging> staging_;
   std::unique_ptr<Reclaimer> reclaimer_;
   std::unique_ptr<Appender> appender_;

@@ -144,17 +144,20 @@ namespace {
 struct PurgeCall {
   Oracle* oracle;
   const bool* has_crashed;
+  const Store* store;
   PurgeTarget target;
   uint64_t called_at;
-  bool unsafe_method;
+  uint64_t not_durable;  // purges by unsafe methods for which the tables had no room, before this one
 };
 }  // namespace
 
 void World::purged(void* context, Status status, uint32_t volume) {
   static_cast<void>(volume);
   const std::unique_ptr<PurgeCall> call(static_cast<PurgeCall*>(context));
-  // What a dead machine says reaches nobody; a purge by an unsafe method may hold in memory alone.
-  if (!status.ok() || *call->has_crashed || call->unsafe_method) return;
+  // What a dead machine says reaches nobody.
+  if (!status.ok() || *call->has_crashed) return;
+  // This one or another by an unsafe method may hold in memory alone.
+  if (call->store->total(&Counters::purges_not_durable) > call->not_durable) return;
   call->oracle->purge_is_durable(call->target, call->called_at);
 }
 
@@ -183,7 +186,8 @@ void World::purge() {
   const Ref<Store> store = store_;
   const uint64_t called_at = oracle_.call_purge(target);
   store->purge(request, &World::purged,
-               new PurgeCall{&oracle_, &has_crashed_, target, called_at, request.unsafe_method});
+               new PurgeCall{&oracle_, &has_crashed_, store.get(), target, called_at,
+                             store->total(&Counters::purges_not_durable)});
   trace("purge of kind %u, %s", static_cast<uint32_t>(target.kind), request.text.c_str());
   report_.purges++;
   oracle_.purge_holds(target, called_at);

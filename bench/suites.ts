@@ -4,6 +4,7 @@
 import type { Suite } from './harness.js';
 import { clientsSuite } from './suites/clients.bench.js';
 import { coalesceSuite } from './suites/coalesce.bench.js';
+import { coldDownloadSuite } from './suites/cold-download.bench.js';
 import { compressionSuite } from './suites/compression.bench.js';
 import { directIoSuite } from './suites/direct-io.bench.js';
 import { hitSuite } from './suites/hit.bench.js';
@@ -38,6 +39,7 @@ export const allSuites: readonly Suite[] = [
   coalesceSuite,
   restartSuite,
   latencySuite,
+  coldDownloadSuite,
   directIoSuite,
   ioBackendSuite,
   compressionSuite,

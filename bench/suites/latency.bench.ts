@@ -14,7 +14,7 @@ import { withoutProxy } from '../support/subject.js';
 
 const size = mib;
 
-interface Case extends Required<OriginConditions> {
+interface Case extends Required<Omit<OriginConditions, 'eachBytesPerSecond'>> {
   readonly name: string;
   readonly inQuick: boolean;
 }

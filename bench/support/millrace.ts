@@ -19,6 +19,8 @@ export interface MillraceOptions {
   /** raw: a raw file. memory: no disk. off: no cache at all. */
   readonly store?: 'raw' | 'memory' | 'off';
   readonly useDirectIo?: boolean;
+  /** More keys of the configuration, as YAML in one line each. */
+  readonly top?: Readonly<Record<string, unknown>>;
   /** More lines of raw_disk_cache. */
   readonly disk?: DiskOptions;
   /** Write the whole file once before: a disk that is new to its file system writes at half speed. */
@@ -69,6 +71,7 @@ function writeConfig(setup: Setup, options: MillraceOptions, place: Place): void
     `enable_l2_cache: ${store === 'raw'}`,
     `memory_limit: ${l1 + pagesBesideL1}`,
     `l1_cache_size_bytes: ${l1}`,
+    ...Object.entries(options.top ?? {}).map(([key, value]) => `${key}: ${JSON.stringify(value)}`),
   ];
   if (store === 'raw') {
     lines.push(

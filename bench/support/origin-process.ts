@@ -1,9 +1,10 @@
 // The origin as a process of its own: bodies of any size at /size/N, with validators, a lifetime, single
-// ranges, a delay before the head and a rate that all transfers share. Nothing is read from a disk. It
-// counts what it was asked, is steered over the channel that fork() makes, and ends when that channel does.
+// ranges, a delay before the head, a rate that all transfers share, and one that each connection has. Nothing
+// is read from a disk. It counts what it was asked, is steered over the channel that fork() makes, and ends
+// when that channel does.
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleepMs } from 'node:timers/promises';
 import { makeThrottle, type Throttle } from '../../ts/cli/demo/throttle.js';
 import { systemClock } from '../../ts/clock.js';
@@ -20,6 +21,8 @@ export interface OriginCounts {
 /** Null: unlimited. What is not named stays as it is. */
 export interface OriginConditions {
   readonly bytesPerSecond?: number | null;
+  /** For each connection by itself. */
+  readonly eachBytesPerSecond?: number | null;
   readonly latencyMs?: number;
 }
 
@@ -43,6 +46,8 @@ const throttledSliceBytes = 64 * 1024;
 const counts = { requests: 0, bodies: 0, bytes: 0 };
 let latencyMs = 0;
 let throttle: Throttle | null = null;
+let eachBytesPerSecond: number | null = null;
+const ownThrottles = new WeakMap<Socket, Throttle>();
 
 /** Undefined: there is no such object. */
 function sizeOf(url: string): number | undefined {
@@ -86,11 +91,21 @@ function answerHead(request: IncomingMessage, response: ServerResponse, size: nu
   return null;
 }
 
+/** Null: the connection has no rate of its own. */
+function ownThrottle({ socket }: ServerResponse): Throttle | null {
+  if (eachBytesPerSecond === null || socket === null) return null;
+  const own = ownThrottles.get(socket) ?? makeThrottle(eachBytesPerSecond, systemClock);
+  ownThrottles.set(socket, own);
+  return own;
+}
+
 async function sendBody(response: ServerResponse, name: string, span: Span): Promise<void> {
+  const own = ownThrottle(response);
   for (let at = span.start; at < span.end && !response.destroyed; ) {
-    const most = throttle === null ? sliceBytes : throttledSliceBytes;
+    const most = throttle === null && own === null ? sliceBytes : throttledSliceBytes;
     const bytes = sliceOf(name, at, Math.min(most, span.end - at));
     await throttle?.take(bytes.length);
+    await own?.take(bytes.length);
     at += bytes.length;
     counts.bytes += bytes.length;
     if (!response.write(bytes) && at < span.end) await drained(response);
@@ -125,7 +140,8 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
 
 function obey(order: OriginOrder): OriginMessage {
   if (order.kind === 'conditions') {
-    const { bytesPerSecond, latencyMs: wanted } = order.conditions;
+    const { bytesPerSecond, latencyMs: wanted, eachBytesPerSecond: each } = order.conditions;
+    if (each !== undefined) eachBytesPerSecond = each;
     if (wanted !== undefined) latencyMs = wanted;
     if (bytesPerSecond === null) throttle = null;
     else if (bytesPerSecond !== undefined) throttle = makeThrottle(bytesPerSecond, systemClock);

@@ -16,6 +16,18 @@ export const explanations: readonly Explanation[] = [
     why: 'a shortcut: what follows takes nothing out for the sake of these two either',
   },
   {
+    file: 'ts/http/fields.ts',
+    before: 'i < value.length',
+    after: '(i) <= (value.length)',
+    why: 'behind the end there is no character, which is neither a quote nor a comma',
+  },
+  {
+    file: 'ts/http/entity-tag.ts',
+    before: 'opening > comma',
+    after: '(opening) >= (comma)',
+    why: 'a quote and a comma are never in the same place',
+  },
+  {
     file: 'ts/http/entity-tag.ts',
     before: 'position < value.length',
     after: '(position) <= (value.length)',

@@ -55,7 +55,7 @@ function memberEnd(value: string, start: number): number {
   const opening = value.indexOf('"', start);
   if (opening < 0 || opening > comma) return comma;
   const closing = value.indexOf('"', opening + 1);
-  return closing < 0 ? comma : indexOrEnd(value, ',', closing);
+  return closing === -1 ? comma : indexOrEnd(value, ',', closing);
 }
 
 function indexOrEnd(value: string, character: string, start: number): number {

@@ -174,8 +174,7 @@ function chooseLifetime(
   if (explicitMs !== null) return known(explicitMs, true, false);
   if (defaultTtlMs !== null) return known(defaultTtlMs, true, false);
   const mayAssume = heuristicStatuses.has(subject.status) || subject.directives.allows('public');
-  if (!mayAssume) return known(0, false, false);
-  return known(heuristicMs, true, true);
+  return known(mayAssume ? heuristicMs : 0, mayAssume, true);
 }
 
 type StaleLimits = Pick<

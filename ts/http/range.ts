@@ -125,11 +125,10 @@ export function parseContentRange(
 function chooseBytes(member: string, length: number): RangeChoice {
   const match = /^([0-9]*)-([0-9]*)$/.exec(member);
   if (match === null) return whole;
-  const first = withoutLeadingZeros(match[1]!);
-  const last = withoutLeadingZeros(match[2]!);
+  const [, first = '', last = ''] = match;
   if (first === '') return last === '' ? whole : chooseSuffix(Number(last), length);
-  // Compared as text: beyond 2^53 two different numbers may look the same.
-  if (last !== '' && isBelow(last, first)) return whole;
+  // Beyond 2^53 two different numbers may look the same.
+  if (last !== '' && BigInt(last) < BigInt(first)) return whole;
   const start = Number(first);
   if (start >= length) return unsatisfiable;
   const end = last === '' ? length - 1 : Math.min(Number(last), length - 1);
@@ -149,12 +148,4 @@ function isSameVersion(condition: string, stored: StoredValidators, nowMs: numbe
   const { lastModifiedS } = stored;
   if (lastModifiedS === null || !isStrongDate(lastModifiedS, stored.dateS)) return false;
   return parseHttpDate(condition, nowMs) === lastModifiedS;
-}
-
-function withoutLeadingZeros(digits: string): string {
-  return digits.replace(/^0+(?=[0-9])/, '');
-}
-
-function isBelow(left: string, right: string): boolean {
-  return left.length === right.length ? left < right : left.length < right.length;
 }

@@ -202,6 +202,8 @@ test('freshness: validators, ranges and Vary are read for the head', (t) => {
     acceptsRanges: false,
     varyNames: [],
   });
+  t.true(judge(['Accept-Ranges', 'bytes']).acceptsRanges);
+  t.false(judge(['Accept-Ranges', 'none']).acceptsRanges);
 });
 
 test('freshness: any fields are judged without throwing, with finite numbers', (t) => {

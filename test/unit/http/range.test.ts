@@ -155,6 +155,7 @@ test('range: Content-Range is read back as written', (t) => {
   t.is(unsatisfiedRange(10), 'bytes */10');
   t.deepEqual(parseContentRange('bytes 2-5/10'), { start: 2, end: 5, length: 10 });
   t.deepEqual(parseContentRange('Bytes 2-5/*'), { start: 2, end: 5, length: null });
+  t.deepEqual(parseContentRange('bytes 9-9/10'), { start: 9, end: 9, length: 10 });
 });
 
 test('range: a Content-Range that is no exact interval is invalid', (t) => {

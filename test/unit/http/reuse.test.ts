@@ -73,6 +73,7 @@ test('reuse: max-age in the request bounds the age', (t) => {
 test('reuse: a plain reload does not concern the immutable while it is fresh', (t) => {
   t.true(reuse('max-age=0', 0, { immutable: true }));
   t.false(reuse('max-age=0, max-stale', 60_000, { immutable: true }));
+  t.false(reuse('max-age=0, max-stale', 50_000, { immutable: true }));
 });
 
 test('reuse: min-fresh wants that much time left', (t) => {

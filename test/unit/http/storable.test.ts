@@ -187,6 +187,16 @@ test('storable: a route that overrides stores also errors and what had no lifeti
   t.is(reason([], { policy: { ...override, defaultTtlMs: null } }), 'no-lifetime');
 });
 
+test('storable: a lifetime of the route is no assumption, and public makes cookies all right', (t) => {
+  const fields = ['Cache-Control', 'public', 'Set-Cookie', 'a=1'];
+  for (const given of [override, { ...override, overrideOrigin: false }]) {
+    t.is(reason([], { policy: given }), '');
+    t.is(reason(fields, { policy: given }), '');
+    t.is(reason(fields.slice(2), { policy: given }), 'set-cookie');
+  }
+  t.is(reason(fields), 'set-cookie');
+});
+
 test('storable: targeted directives decide, and plain ones only without them', (t) => {
   t.is(reason(['CDN-Cache-Control', 'max-age=60', 'Cache-Control', 'private, no-store']), '');
   t.is(reason(['CDN-Cache-Control', 'no-store', ...longLived]), 'no-store');

@@ -9,6 +9,7 @@ import { openStore } from '../../ts/store/store.js';
 import type { Suite } from '../harness.js';
 import { type AsyncCase, type MicroCase, measureCases } from '../micro/benny.js';
 import { openDiskCases } from '../micro/disk-cases.js';
+import { hitCases } from '../micro/hit-cases.js';
 import { measureNative } from '../micro/native.js';
 import { fillHeadOf, keyOf, noise, requestFields } from '../micro/samples.js';
 
@@ -21,8 +22,9 @@ export const microStoreSuite: Suite = {
   about:
     'A store without a disk, so that only processors count. In C++: page pool, memory tier, bytes ' +
     'through a fill. In JavaScript, with all crossings into the addon: from a key to a decoded ' +
-    'head, body bytes read and given back as leases, a whole fill with one follower, and the ' +
-    'S3-FIFO policy over 10,000 slots; last, one read of the disk after the other.',
+    'head, a whole exchange of a hit up to the header list that Node is given, body bytes read ' +
+    'and given back as leases, a whole fill with one follower, and the S3-FIFO policy over ' +
+    '10,000 slots; last, one read of the disk after the other.',
   async run(context) {
     await measureNative(context, 'store');
     const store = await openStore({
@@ -36,7 +38,12 @@ export const microStoreSuite: Suite = {
     const disk = await openDiskCases(context.directory, context.quick);
     try {
       const cases = [...(await lookupCases(store)), ...(await readCases(store, held))];
-      await measureCases(context, [...cases, ...fillCases(store), ...policyCases(), ...disk.cases]);
+      const hits = hitCases(
+        store,
+        Array.from({ length: keyCount }, (_, at) => keyFor('plain', at)),
+      );
+      const others = [...fillCases(store), ...policyCases(), ...disk.cases];
+      await measureCases(context, [...cases, ...hits, ...others]);
     } finally {
       for (const object of held) object.close();
       await store.close();

@@ -57,7 +57,15 @@ function makeCopy(number: number): string {
 /** Whether every test of these files passes. One that does not end counts as a failure. */
 function passes(copy: string, patterns: readonly string[]): Promise<boolean> {
   const ava = join(root, 'node_modules', 'ava', 'entrypoints', 'cli.mjs');
-  const args = [ava, '--fail-fast', '--timeout=60s', ...patterns];
+  return succeeds(copy, [ava, '--fail-fast', '--timeout=60s', ...patterns]);
+}
+
+/** The same for unit tests, in one process and without ava. */
+function passesLean(copy: string, files: readonly string[]): Promise<boolean> {
+  return succeeds(copy, [join('build', 'test', 'mutation', 'lean-run.js'), ...files]);
+}
+
+function succeeds(copy: string, args: readonly string[]): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const limits = { timeout: limitMs, killSignal: 'SIGKILL' } as const;
     const child = spawn(process.execPath, args, { cwd: copy, stdio: 'ignore', ...limits });
@@ -78,12 +86,16 @@ function existing(patterns: readonly string[]): string[] {
   });
 }
 
+function allUnitTests(): string[] {
+  const names = readdirSync(join(root, unitTests)).filter((file) => file.endsWith('.test.js'));
+  return names.map((file) => join(unitTests, file));
+}
+
 /** Those that import the module itself: most of its mutants end there. */
 function ownTests(name: string): string[] {
-  return readdirSync(join(root, unitTests))
-    .filter((file) => file.endsWith('.test.js'))
-    .map((file) => join(unitTests, file))
-    .filter((file) => readFileSync(join(root, file), 'utf8').includes(`/ts/http/${name}.js'`));
+  return allUnitTests().filter((file) =>
+    readFileSync(join(root, file), 'utf8').includes(`/ts/http/${name}.js'`),
+  );
 }
 
 function placeOf(name: string, mutant: Mutant): string {
@@ -108,7 +120,8 @@ async function judge(
   const file = join(copy, 'build', 'ts', 'http', `${name}.js`);
   writeFileSync(file, apply(source, mutant));
   try {
-    for (const patterns of [ownTests(name), ...asked]) {
+    if (!(await passesLean(copy, ownTests(name)))) return null;
+    for (const patterns of asked) {
       const files = existing(patterns);
       if (files.length > 0 && !(await passes(copy, files))) return null;
     }
@@ -142,7 +155,8 @@ async function mutate({ only, jobs, depth }: MutateOptions): Promise<boolean> {
   const asked = stages.slice(0, depth);
   const work = workOf(only);
   const copies = Array.from({ length: jobs }, (_, number) => makeCopy(number));
-  if (!(await passes(copies[0]!, asked.flatMap(existing)))) {
+  const isWhole = await passesLean(copies[0]!, allUnitTests());
+  if (!isWhole || !(await passes(copies[0]!, asked.flatMap(existing)))) {
     throw new Error('the tests fail before anything was inverted');
   }
   let next = 0;

@@ -24,7 +24,7 @@ export function hitCases(store: CacheStore, urls: readonly string[]): MicroCase[
     store,
     routes: compileRoutes(config),
     upstreams: new Map(),
-    fills: new FillTable(systemClock),
+    fills: new FillTable(systemClock, 0),
     backOff: new BackOff(systemClock),
     clock: systemClock,
     timers: systemTimers,

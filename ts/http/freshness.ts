@@ -166,7 +166,7 @@ function chooseLifetime(
   const known = (ms: number, isAllowed: boolean, isHeuristic: boolean): Lifetime => ({
     ms,
     isAllowed,
-    explicitMs: explicitMs ?? 0,
+    explicitMs,
     isOverridden,
     isHeuristic,
   });

@@ -86,8 +86,8 @@ export interface Lifetime {
   readonly ms: number;
   /** The response may be stored for the lifetime's sake: even 0 counts where it is explicit. */
   readonly isAllowed: boolean;
-  /** What the origin itself gave; 0 where it gave none. */
-  readonly explicitMs: number;
+  /** What the origin itself gave; null where it gave none. */
+  readonly explicitMs: number | null;
   readonly isOverridden: boolean;
   /** Assumed from Last-Modified, or assumed to be none. */
   readonly isHeuristic: boolean;
@@ -129,7 +129,8 @@ export function refusalOf(subject: Subject): Refusal {
 /** What forbids storing for want of a lifetime, or of any use in a later request. */
 export function gainRefusal(subject: Subject, lifetime: Lifetime, use: LaterUse): Refusal {
   // A careless origin sets cookies on anything: only an origin that meant to be cached is believed.
-  const isMeantForAll = lifetime.explicitMs > 0 || subject.directives.allows('public');
+  const isExplicit = lifetime.explicitMs !== null && lifetime.explicitMs > 0;
+  const isMeantForAll = isExplicit || subject.directives.allows('public');
   const isBelieved = subject.rules.setCookie !== 'refuse' && !lifetime.isHeuristic && isMeantForAll;
   if (subject.hasSetCookie && !isBelieved) return 'set-cookie';
   if (!lifetime.isAllowed) return 'no-lifetime';

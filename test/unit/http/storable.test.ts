@@ -141,6 +141,12 @@ test('storable: Set-Cookie needs an explicit lifetime or public', (t) => {
   t.true(judge(cookie).hasSetCookie);
 });
 
+test('storable: Set-Cookie is not stored without any time to live', (t) => {
+  t.is(control('max-age=0', { request: [] }), '');
+  const fields = ['Cache-Control', 'max-age=0', 'ETag', '"a"', 'Set-Cookie', 'a=1'];
+  t.is(reason(fields), 'set-cookie');
+});
+
 test('storable: Set-Cookie is not stored on a lifetime assumed or set by the route', (t) => {
   const cookie = ['Set-Cookie', 'a=1', ...lastModified];
   t.is(reason([...cookie, 'Cache-Control', 'public']), 'set-cookie');

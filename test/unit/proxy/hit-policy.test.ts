@@ -76,7 +76,7 @@ function servicesOver(head: Head): Services {
     store: store as unknown as CacheStore,
     routes: compileRoutes(config),
     upstreams: new Map(),
-    fills: new FillTable(clock),
+    fills: new FillTable(clock, 0),
     backOff: new BackOff(clock),
     clock,
     timers: systemTimers,

@@ -4,8 +4,10 @@
 import test from 'ava';
 import type { ConfigInput } from '../../ts/config/schema.js';
 import { bodyBytes } from '../support/bytes.js';
+import { openStopped } from '../support/client.js';
 import { withProxy } from '../support/harness.js';
 import { RangeOrigin, rangesAsked } from '../support/range-origin.js';
+import { resetSocket } from '../support/reset.js';
 import { gate, until } from '../support/until.js';
 
 const mib = 1024 * 1024;
@@ -70,6 +72,35 @@ test('parallel download: the origin has no more requests than it may', async (t)
     t.true((await scene.get('/any')).body.equals(body));
     t.true(origin.mostAtATime <= 3, 'two, and the first one, which the origin still holds');
     t.is(origin.repeatedBytes, 0);
+  });
+});
+
+test('parallel download: slices run ahead of their client, and no further', async (t) => {
+  const large = bodyBytes(32 * mib);
+  const origin = new RangeOrigin(large);
+  const config = (): ConfigInput => ({
+    ...sliced,
+    memory_limit: 192 * mib,
+    l1_cache_size_bytes: 96 * mib,
+  });
+  await withProxy(t, { origin: origin.script, config }, async (scene) => {
+    const stopped = await openStopped(scene.address, '/big/a');
+    await until('the first request', () => scene.origin.requests.length > 0);
+    let asked = -1;
+    await until('all that is fetched ahead', () => {
+      const isStill = asked === scene.origin.requests.length && scene.counters().fillsOpen === 0;
+      asked = scene.origin.requests.length;
+      return isStill;
+    });
+    // Four slices, those of the first connection, and what lies in the buffers of two sockets.
+    t.true(origin.sentBytes < 24 * mib, `${origin.sentBytes}`);
+    resetSocket(stopped);
+    await scene.settled();
+    t.true(origin.sentBytes < 24 * mib, `${origin.sentBytes}`);
+    const whole = await scene.get('/big/a');
+    t.true(whole.body.equals(large));
+    await scene.settled();
+    t.is((await scene.get('/big/a')).field('x-cache'), 'HIT');
   });
 });
 

@@ -71,8 +71,13 @@ export class RangeOrigin {
     const framing = ['Content-Length', `${end - start}`];
     if (part !== null) framing.push('Content-Range', `bytes ${start}-${end - 1}/${body.length}`);
     await reply.head(part === null ? 200 : 206, [...fields, ...ranges, ...framing]);
-    for (let at = start; at < end; at += pieceBytes) {
+    let isGone = false;
+    void reply.closed.then(() => {
+      isGone = true;
+    });
+    for (let at = start; at < end && !isGone; at += pieceBytes) {
       await this.before({ number, start, end }, at);
+      if (isGone) return;
       const piece = body.subarray(at, Math.min(at + pieceBytes, end));
       this.#count(tag, at, piece.length);
       await reply.raw(piece);

@@ -39,6 +39,7 @@ function buildRoute(route: Settings['routes'][number], settings: SliceDefaults):
     },
     upstream: route.upstream ?? defaultUpstream,
     cache: { ...buildCache(route.cache), slices: buildSlices(route.cache, settings) },
+    prefetch: { next: route.prefetch.next, maxRunning: route.prefetch.max_running },
     redirects: {
       hops: route.follow_redirects,
       hosts: route.redirect_hosts ?? [],

@@ -150,6 +150,7 @@ routes:
       ttl: { "200": "1d" }
       authorization: confirm
       stale: { if_error: "7d", max: "7d", on_429: true }
+    prefetch: { next: 2 }
   - cache: { authorization: confirm, stale: { on_429: true } }
 `;
 

@@ -161,6 +161,10 @@ const route = section({
   follow_redirects: wholeNumber(0, 20).prefault(0),
   redirect_hosts: oneOrList(hostPattern()).optional(),
   redirect_fields: oneOrList(fieldName()).optional(),
+  prefetch: section({
+    next: wholeNumber(0, 16).prefault(0),
+    max_running: wholeNumber(1, 256).prefault(4),
+  }).prefault({}),
   rewrite: laterSection().optional(),
   headers: laterSection().optional(),
   limit_rate: size(1, unlimited, mib).optional(),
@@ -300,6 +304,12 @@ export interface RouteConfig {
   /** A name in Config.upstreams. */
   readonly upstream: string;
   readonly cache: RouteCacheConfig;
+  readonly prefetch: {
+    /** Segments behind one that was asked for; 0: none. */
+    readonly next: number;
+    /** At a time, for all clients of the route. */
+    readonly maxRunning: number;
+  };
   readonly redirects: {
     /** Followed for a GET or HEAD; 0: none, they go to the client. */
     readonly hops: number;

@@ -7,6 +7,7 @@ import type { Exchange } from './exchange.js';
 
 export function finish(exchange: Exchange): void {
   const { services, failure } = exchange;
+  if (exchange.rule !== null) services.prefetcher.finished(exchange);
   exchange.stored?.close();
   exchange.stored = null;
   services.counters.bodyBytes += exchange.sentBytes;

@@ -16,6 +16,7 @@ import { BackOff } from './back-off.js';
 import { newExchange, runExchange } from './exchange.js';
 import { FillTable } from './fill-table.js';
 import { type Listener, listen } from './listener.js';
+import { Prefetcher } from './prefetch.js';
 import { type PurgeReport, type PurgeRequest, purge } from './purge-request.js';
 import { compileRoutes } from './routes.js';
 import { type Services, zeroCounters } from './services.js';
@@ -84,7 +85,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
 
 function statsOf(services: Services): Record<string, number> {
   const { purges, purgesDenied, purgesFailed, ...others } = services.counters;
-  const all = { ...others, fillsOpen: services.fills.size };
+  const all = { ...others, ...services.prefetcher.counters, fillsOpen: services.fills.size };
   return services.config.purge.enableMetrics ? { ...all, purges, purgesDenied, purgesFailed } : all;
 }
 
@@ -101,6 +102,7 @@ function servicesOf(options: ProxyOptions): Services {
     clock,
     timers,
     counters: zeroCounters(),
+    prefetcher: new Prefetcher(config.routes),
     pseudonym: `millrace-${randomBytes(4).toString('hex')}`,
     trusted: trustedPeers(config.trustedProxies),
   };

@@ -428,9 +428,11 @@ export class RunningFill implements FillShare {
     });
   }
 
-  /** The same where nobody reads it. */
-  abandonUnheld(why: string): void {
-    if (this.#holders === 0) this.abandon(why);
+  /** The same where nobody reads it; false where somebody does, or it is over. */
+  abandonUnheld(why: string): boolean {
+    if (this.#holders > 0 || this.#isDone) return false;
+    this.abandon(why);
+    return true;
   }
 
   /** Gives the origin's connection up; followers see the break. */

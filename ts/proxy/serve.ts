@@ -66,6 +66,7 @@ export function serve(exchange: Exchange): NextStep {
   if (answer.isPurged?.() === true) return fetchAgain(exchange);
   count(exchange);
   writeHead(exchange, answer, plan);
+  exchange.services.prefetcher.answered(exchange);
   sendCopy(exchange, copy);
   return 'finish';
 }
@@ -92,6 +93,7 @@ async function serveStream(
     }
     count(exchange);
     writeHead(exchange, answer, plan);
+    exchange.services.prefetcher.answered(exchange);
   } catch (error) {
     for (const lease of first ?? []) lease.release();
     stream.close();

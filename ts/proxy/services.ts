@@ -9,6 +9,7 @@ import type { Timers } from '../upstream/timers.js';
 import type { Upstream } from '../upstream/upstream.js';
 import type { BackOff } from './back-off.js';
 import type { FillTable } from './fill-table.js';
+import type { Prefetcher } from './prefetch.js';
 import type { Routes } from './routes.js';
 
 /** Counts since start. */
@@ -78,6 +79,7 @@ export interface Services {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly counters: ProxyCounters;
+  readonly prefetcher: Prefetcher;
   /** Our name in Via: of this process, so that two instances in a row are no loop. */
   readonly pseudonym: string;
   /** Proxies in front of us whose word counts; null: none. */

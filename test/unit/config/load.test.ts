@@ -70,6 +70,7 @@ test('config: the block of the design loads with every key', (t) => {
       overrideOrigin: false,
       ...plainCache,
     },
+    prefetch: { next: 0, maxRunning: 4 },
     redirects: plainRedirects,
   });
   t.deepEqual(notInEffect, ['routes[0].rewrite', 'routes[0].headers', 'metrics_endpoint', 'lanes']);
@@ -128,6 +129,7 @@ test('config: two lines are enough, and the rest has its defaults', (t) => {
           overrideOrigin: false,
           ...plainCache,
         },
+        prefetch: { next: 0, maxRunning: 4 },
         redirects: plainRedirects,
       },
     ],
@@ -186,6 +188,7 @@ routes:
     follow_redirects: 3
     redirect_hosts: ["*.Blobs.example", other.example]
     redirect_fields: X-Commit
+    prefetch: { next: 3, max_running: 2 }
     cache:
       pass: true
       override_origin: true
@@ -263,6 +266,7 @@ log_level: debug
         clientAbort: { policy: 'threshold', bytesLeft: 0, completed: 0.5 },
         slices: { sizeBytes: null, concurrent: 4, downloads: null },
       },
+      prefetch: { next: 3, maxRunning: 2 },
       redirects: {
         hops: 3,
         hosts: ['*.blobs.example', 'other.example'],

@@ -8,6 +8,7 @@ import { InternalError } from '../../ts/errors.js';
 import { BackOff } from '../../ts/proxy/back-off.js';
 import { newExchange, runExchange } from '../../ts/proxy/exchange.js';
 import { FillTable } from '../../ts/proxy/fill-table.js';
+import { Prefetcher } from '../../ts/proxy/prefetch.js';
 import { compileRoutes } from '../../ts/proxy/routes.js';
 import { type Services, zeroCounters } from '../../ts/proxy/services.js';
 import type { CacheStore } from '../../ts/store/contract.js';
@@ -29,6 +30,7 @@ export function hitCases(store: CacheStore, urls: readonly string[]): MicroCase[
     clock: systemClock,
     timers: systemTimers,
     counters: zeroCounters(),
+    prefetcher: new Prefetcher(config.routes),
     pseudonym: 'millrace-0a1b2c3d',
     trusted: null,
   };

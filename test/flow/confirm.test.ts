@@ -219,6 +219,89 @@ test('confirm: several clients share a running fill once the origin has let each
   });
 });
 
+/** Lets in by token, and sends the ranges that it is asked for; those of `held` once `go` was called. */
+function rangeDoorman(allowed: readonly string[]) {
+  const state = { sent: 0, isHeld: false, go: () => {} };
+  const opened = new Promise<void>((resolve) => {
+    state.go = resolve;
+  });
+  const script: Script = async (request, reply) => {
+    const name = (request.field('authorization') ?? '').split(' ')[1] ?? '';
+    if (!allowed.includes(name)) return reply.send({ status: 401, body: 'who are you' });
+    if (request.field('if-none-match') === '"v1"') return reply.head(304, lifetime);
+    const match = /^bytes=(\d+)-(\d+)$/.exec(request.field('range') ?? '');
+    const start = Number(match?.[1] ?? 0);
+    const end = match === null ? large.length : Math.min(large.length, Number(match[2]) + 1);
+    const range =
+      match === null ? [] : ['Content-Range', `bytes ${start}-${end - 1}/${large.length}`];
+    const fields = [...lifetime, ...range, 'Content-Length', `${end - start}`];
+    state.sent += end - start;
+    await reply.head(match === null ? 200 : 206, fields);
+    await reply.raw(large.subarray(start, start + 1000));
+    if (state.isHeld) await opened;
+    await reply.raw(large.subarray(start + 1000, end));
+  };
+  return { state, script };
+}
+
+const large = Buffer.alloc(6 * 1024 * 1024, 'parts of something private ');
+const part = (start: number, end: number) => ['Range', `bytes=${start}-${end - 1}`];
+const mib = 1024 * 1024;
+
+test('confirm: parts of what is not there as a whole are for whom the origin lets in', async (t) => {
+  const { state, script } = rangeDoorman(['a', 'b']);
+  await withConfirm(t, { ...doorman(), script }, async (scene) => {
+    const ask = (name: string, start: number, end: number) =>
+      scene.get('/x', [...part(start, end), ...token(name)]);
+    t.deepEqual(
+      (await ask('a', 4 * mib, 4 * mib + 5000)).body,
+      large.subarray(4 * mib, 4 * mib + 5000),
+    );
+    await scene.settled();
+    const { sent } = state;
+    for (const [start, end] of [
+      [4 * mib, 4 * mib + 5000],
+      [4 * mib + 1000, 5 * mib + 1000],
+      [2 * mib, 4 * mib + 100],
+      [0, 100],
+    ] as const) {
+      t.is((await ask('x', start, end)).status, 401, `${start}`);
+      t.is((await scene.get('/x', part(start, end))).status, 401, `${start}`);
+    }
+    t.is((await scene.get('/x', token('x'))).status, 401);
+    t.is(state.sent, sent);
+    t.deepEqual(
+      (await ask('b', 4 * mib, 4 * mib + 5000)).body,
+      large.subarray(4 * mib, 4 * mib + 5000),
+    );
+    t.is(state.sent, sent);
+    t.deepEqual((await ask('b', 3 * mib, 5 * mib)).body, large.subarray(3 * mib, 5 * mib));
+  });
+});
+
+test('confirm: a part that is being fetched is for whom the origin lets in', async (t) => {
+  const { state, script } = rangeDoorman(['a', 'b']);
+  await withConfirm(t, { ...doorman(), script }, async (scene) => {
+    const ask = (name: string, start: number, end: number) =>
+      scene.get('/x', [...part(start, end), ...token(name)]);
+    await ask('a', 5 * mib, 5 * mib + 5000);
+    await scene.settled();
+    state.isHeld = true;
+    const first = ask('a', 2 * mib, 3 * mib);
+    await until('the part', () => scene.origin.requests.length === 2);
+    t.is((await ask('x', 2 * mib, 3 * mib)).status, 401);
+    t.is((await ask('x', 2 * mib + 500, 2 * mib + 900)).status, 401);
+    t.is((await scene.get('/x', part(2 * mib, 3 * mib))).status, 401);
+    const other = ask('b', 2 * mib, 3 * mib);
+    await until('the other client', () => scene.counters().exchanges === 6);
+    state.go();
+    for (const got of [await first, await other]) {
+      t.is(got.status, 206);
+      t.deepEqual(got.body, large.subarray(2 * mib, 3 * mib));
+    }
+  });
+});
+
 test('confirm: without a validator each client has a body of its own', async (t) => {
   const script: Script = (request, reply) =>
     reply.send({

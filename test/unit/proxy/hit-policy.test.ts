@@ -8,6 +8,7 @@ import { loadConfig } from '../../../ts/config/load.js';
 import { BackOff } from '../../../ts/proxy/back-off.js';
 import { newExchange, runExchange } from '../../../ts/proxy/exchange.js';
 import { FillTable } from '../../../ts/proxy/fill-table.js';
+import { Prefetcher } from '../../../ts/proxy/prefetch.js';
 import { compileRoutes } from '../../../ts/proxy/routes.js';
 import { type Services, zeroCounters } from '../../../ts/proxy/services.js';
 import type { CacheStore, StoredObject } from '../../../ts/store/contract.js';
@@ -81,6 +82,7 @@ function servicesOver(head: Head): Services {
     clock,
     timers: systemTimers,
     counters: zeroCounters(),
+    prefetcher: new Prefetcher(config.routes),
     pseudonym: 'millrace-test',
     trusted: null,
   };

@@ -103,9 +103,10 @@ TEST_CASE("scrub: it holds neither a close nor reclaim up") {
     wait_until([&] { return fast.store->staging()->bytes() < 4 * kMiB; });
   }
   CHECK(fast.count(&Counters::segments_skipped) == 0);
+  // A busy machine may have had no time for a whole pass yet.
+  wait_until([&] { return fast.count(&Counters::scrub_passes) > 0; });
   CHECK(fast.count(&Counters::scrub_damaged) == 0);
   CHECK(fast.count(&Counters::corrupt_records) == 0);
-  CHECK(fast.count(&Counters::scrub_passes) > 0);
 }
 
 }  // namespace millrace::test

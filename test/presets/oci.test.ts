@@ -5,13 +5,20 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { gzipSync } from 'node:zlib';
 import type { ExecutionContext } from 'ava';
 import { temporaryFolder } from '../support/command.js';
-import { artefactBytes, clientTest, runClient, servePreset } from '../support/preset.js';
+import {
+  type ArtefactOrigin,
+  artefactBytes,
+  clientTest,
+  runClient,
+  servePreset,
+  startArtefacts,
+} from '../support/preset.js';
 import { until } from '../support/until.js';
 
 const programs = ['skopeo', 'docker-registry'];
@@ -28,7 +35,15 @@ interface Registry {
   bodies(count: number): Promise<string[]>;
 }
 
-async function startRegistry(t: ExecutionContext, isPrivate: boolean): Promise<Registry> {
+const redirect = (host: string) =>
+  `middleware: { storage: [{ name: redirect, options: { baseurl: "http://${host}" } }] }\n`;
+
+/** With `blobs`, it redirects to that host for each blob. */
+async function startRegistry(
+  t: ExecutionContext,
+  isPrivate: boolean,
+  blobs: ArtefactOrigin | null = null,
+): Promise<Registry> {
   const folder = temporaryFolder(t);
   const auth = `auth: { htpasswd: { realm: test, path: "${join(folder, 'users')}" } }\n`;
   writeFileSync(join(folder, 'users'), users);
@@ -38,8 +53,15 @@ async function startRegistry(t: ExecutionContext, isPrivate: boolean): Promise<R
 log: { accesslog: { disabled: false } }
 storage: { filesystem: { rootdirectory: "${join(folder, 'data')}" } }
 http: { addr: "127.0.0.1:0" }
-${isPrivate ? auth : ''}`,
+${isPrivate ? auth : ''}${blobs === null ? '' : redirect(blobs.address)}`,
   );
+  if (blobs !== null) {
+    blobs.before = async ({ target }) => {
+      const path = join(folder, 'data', target);
+      if (existsSync(path)) blobs.files.set(target, { body: readFileSync(path) });
+      return false;
+    };
+  }
   const args = ['serve', join(folder, 'registry.yml')];
   const child = spawn('docker-registry', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'close');
@@ -171,3 +193,25 @@ clientTest(programs, 'oci: a private image is served to whom the registry lets i
   }
   t.is((await registry.bodies(3)).length, 3);
 });
+
+clientTest(
+  programs,
+  'oci: blobs on another host are fetched once, and no token goes there',
+  async (t) => {
+    t.timeout(180_000);
+    const blobs = await startArtefacts(t);
+    const registry = await startRegistry(t, true, blobs);
+    await push(t, registry, 'one');
+    const proxy = await servePreset(t, 'oci', registry.address);
+    for (const user of ['one', 'two']) {
+      const run = await pull(t, proxy, 'sample:latest', user);
+      t.is(run.status, 0, run.stderr);
+      t.deepEqual(run.layer(), layer);
+    }
+    t.deepEqual(await registry.bodies(1), ['manifests/latest']);
+    t.is(blobs.bodies.length, 2);
+    for (const request of blobs.requests) t.is(request.field('authorization'), undefined);
+    t.not((await pull(t, proxy, 'sample:latest', 'three')).status, 0);
+    t.is(blobs.bodies.length, 2);
+  },
+);

@@ -6,72 +6,17 @@ import type { ConfigInput } from '../../ts/config/schema.js';
 import { bodyBytes } from '../support/bytes.js';
 import { openStopped } from '../support/client.js';
 import { type ProxyOptions, type Scene, withProxy } from '../support/harness.js';
+import { PausingOrigin } from '../support/pausing-origin.js';
 import { resetSocket } from '../support/reset.js';
-import type { OriginRequest, Reply, Script } from '../support/scripted-origin.js';
-import { type Gate, gate, until } from '../support/until.js';
+import type { Script } from '../support/scripted-origin.js';
+import { gate, until } from '../support/until.js';
 
-const kib = 1024;
-const mib = 1024 * kib;
+const mib = 1024 * 1024;
 const body = bodyBytes(3 * mib + 77);
 /** In mid-chunk, so that a piece of one is kept as well. */
 const cut = mib + 70_000;
 
 type CacheInput = NonNullable<NonNullable<ConfigInput['routes']>[number]['cache']>;
-
-const resumable = ['ETag', '"v1"', 'Accept-Ranges', 'bytes'];
-
-/** Sends a first request's body up to `stopAt`, and on when `rest` opens; later ones at once. */
-class PausingOrigin {
-  /** Body bytes that were written while the connection was open. */
-  sent = 0;
-  /** The first request's connection is gone. */
-  readonly left: Gate = gate();
-  readonly rest: Gate = gate();
-  readonly #stopAt: number;
-  readonly #fields: readonly string[];
-  #asked = 0;
-
-  constructor(stopAt: number, fields: readonly string[] = resumable) {
-    this.#stopAt = stopAt;
-    this.#fields = fields;
-  }
-
-  readonly script: Script = async (request, reply) => {
-    this.#asked += 1;
-    const isFirst = this.#asked === 1;
-    const { start, end } = await this.#head(request, reply);
-    const stop = isFirst ? Math.min(start + this.#stopAt, end) : end;
-    await this.#send(reply, start, stop);
-    if (!isFirst || stop === end) return;
-    let isGone = false;
-    void reply.closed.then(() => {
-      isGone = true;
-      this.left.open();
-    });
-    await Promise.race([this.rest.opened, reply.closed]);
-    if (!isGone) await this.#send(reply, stop, end);
-  };
-
-  async #head(request: OriginRequest, reply: Reply): Promise<{ start: number; end: number }> {
-    const match = /^bytes=(\d+)-(\d+)$/.exec(request.field('range') ?? '');
-    const start = match === null ? 0 : Number(match[1]);
-    const end = match === null ? body.length : Number(match[2]) + 1;
-    const range =
-      match === null ? [] : ['Content-Range', `bytes ${start}-${end - 1}/${body.length}`];
-    const framing = ['Content-Length', `${end - start}`, ...range];
-    const fields = ['Cache-Control', 'max-age=600', ...this.#fields, ...framing];
-    await reply.head(match === null ? 200 : 206, fields);
-    return { start, end };
-  }
-
-  async #send(reply: Reply, from: number, end: number): Promise<void> {
-    for (let at = from; at < end; at += 64 * kib) {
-      const piece = body.subarray(at, Math.min(at + 64 * kib, end));
-      this.sent += piece.length;
-      await reply.raw(piece);
-    }
-  }
-}
 
 function withPolicy(
   t: ExecutionContext,
@@ -107,7 +52,7 @@ async function isWholeHit(scene: Scene): Promise<boolean> {
 
 for (const store of ['none', 'raw', 'file'] as const) {
   test(`client abort: stop ends the fetch, the next goes on by range (store ${store})`, async (t) => {
-    const origin = new PausingOrigin(cut);
+    const origin = new PausingOrigin(body, cut);
     const run = async (scene: Scene) => {
       await leaveAfter(scene, cut);
       await origin.left.opened;
@@ -129,7 +74,7 @@ for (const store of ['none', 'raw', 'file'] as const) {
 }
 
 test('client abort: continue fetches the rest for nobody', async (t) => {
-  const origin = new PausingOrigin(cut);
+  const origin = new PausingOrigin(body, cut);
   await withPolicy(t, {}, origin, async (scene) => {
     await leaveAfter(scene, cut);
     await until('the decision', () => scene.counters().fillsContinued === 1);
@@ -141,7 +86,7 @@ test('client abort: continue fetches the rest for nobody', async (t) => {
 });
 
 test('client abort: nothing stops while another client reads, the last one decides', async (t) => {
-  const origin = new PausingOrigin(cut);
+  const origin = new PausingOrigin(body, cut);
   await withPolicy(t, { client_abort: 'stop' }, origin, async (scene) => {
     const other = await scene.open('/a');
     await leaveAfter(scene, cut);
@@ -154,7 +99,7 @@ test('client abort: nothing stops while another client reads, the last one decid
 });
 
 test('client abort: who has all that was asked for has not left', async (t) => {
-  const origin = new PausingOrigin(cut);
+  const origin = new PausingOrigin(body, cut);
   await withPolicy(t, { client_abort: 'stop' }, origin, async (scene) => {
     const known = await scene.get('/a', ['If-None-Match', '"v1"']);
     t.is(known.status, 304);
@@ -176,7 +121,7 @@ const thresholds = [
 ];
 for (const { what, isContinued, ...abort_threshold } of thresholds) {
   test(`client abort: threshold, ${what}: ${isContinued ? 'goes on' : 'is given up'}`, async (t) => {
-    const origin = new PausingOrigin(cut);
+    const origin = new PausingOrigin(body, cut);
     const cache = { client_abort: 'threshold', abort_threshold } as const;
     await withPolicy(t, cache, origin, async (scene) => {
       await leaveAfter(scene, cut);
@@ -213,7 +158,7 @@ test('client abort: threshold, a body without a length is given up and not store
 });
 
 test('client abort: stop of what cannot be resumed begins anew', async (t) => {
-  const origin = new PausingOrigin(cut, ['ETag', 'W/"v1"', 'Accept-Ranges', 'bytes']);
+  const origin = new PausingOrigin(body, cut, ['ETag', 'W/"v1"', 'Accept-Ranges', 'bytes']);
   await withPolicy(t, { client_abort: 'stop' }, origin, async (scene) => {
     await leaveAfter(scene, cut);
     await origin.left.opened;
@@ -225,7 +170,7 @@ test('client abort: stop of what cannot be resumed begins anew', async (t) => {
 });
 
 test('client abort: of a part what came is kept as well', async (t) => {
-  const origin = new PausingOrigin(cut);
+  const origin = new PausingOrigin(body, cut);
   await withPolicy(t, { client_abort: 'stop' }, origin, async (scene) => {
     const [start, end] = [mib, 3 * mib];
     await leaveAfter(scene, cut, `bytes=${start}-${end - 1}`);
@@ -242,7 +187,7 @@ test('client abort: of a part what came is kept as well', async (t) => {
 
 test('client abort: who leaves before the head has left as well', async (t) => {
   const answered = gate();
-  const origin = new PausingOrigin(cut);
+  const origin = new PausingOrigin(body, cut);
   const script: Script = async (request, reply) => {
     await answered.opened;
     return origin.script(request, reply);

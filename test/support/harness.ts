@@ -86,6 +86,8 @@ export interface Scene {
   settled(): Promise<void>;
   /** Closes proxy and store and starts both again over the same bytes; `meanwhile` runs in between. */
   restart(meanwhile?: () => Promise<void> | void): Promise<void>;
+  /** The same while exchanges and fills are under way; they have `graceMs` to end. */
+  interrupt(graceMs?: number): Promise<void>;
 }
 
 interface Running {
@@ -136,6 +138,10 @@ export async function withProxy(
       await meanwhile();
       running = await start();
     },
+    async interrupt(graceMs = 0) {
+      await stop(running, graceMs);
+      running = await start();
+    },
   });
 }
 
@@ -151,8 +157,8 @@ function settled({ proxy }: Running): Promise<void> {
   });
 }
 
-async function stop({ proxy, store }: Running): Promise<void> {
-  await proxy.close(0);
+async function stop({ proxy, store }: Running, graceMs = 0): Promise<void> {
+  await proxy.close(graceMs);
   await store?.close();
 }
 

@@ -1,6 +1,7 @@
 // Moves the body of one response into a native fill, up to an end that may come closer while it runs: then
 // somebody else fetches what is behind it, and the connection is given up there.
 
+import { UpstreamError } from '../errors.js';
 import type { Fill } from '../store/contract.js';
 import type { UpstreamBody } from '../upstream/request.js';
 
@@ -58,6 +59,16 @@ export class FillPump {
   #take(chunk: Uint8Array): boolean {
     if (this.#isOver || !this.#events.mayGoOn()) return false;
     const wanted = chunk.subarray(0, Math.max(0, this.#end - this.#received));
+    // In chunked coding a part can be longer than it says; of a whole body the framing is the length.
+    if (wanted.length < chunk.length && !this.#isCut) {
+      this.#finish(() => {
+        this.#body.abort();
+        this.#events.onBreak(
+          new UpstreamError('UPSTREAM_PROTOCOL', 'more bytes came than Content-Range says'),
+        );
+      });
+      return false;
+    }
     this.#received += wanted.length;
     let goesOn: boolean;
     try {

@@ -394,6 +394,26 @@ test('incomplete: clients of one range are one request, of others one each for w
   });
 });
 
+test('incomplete: who waited for a part and asks behind the end gets a 416, not the part', async (t) => {
+  const answered = gate();
+  const origin: Script = async (request, reply) => {
+    await answered.opened;
+    return answerRange(request, reply, { body: ten, tag: '"v1"' });
+  };
+  await withProxy(t, { origin }, async (scene) => {
+    const part = scene.get('/a', ['Range', 'bytes=2-']);
+    await until('the request', () => scene.origin.requests.length === 1);
+    const behind = scene.get('/a', ['Range', 'bytes=50-']);
+    await until('both', () => scene.counters().exchangesOpen === 2);
+    answered.open();
+    t.is((await part).body.toString(), '23456789');
+    const got = await behind;
+    t.is(got.status, 416);
+    t.is(got.field('content-range'), 'bytes */10');
+    t.is(scene.origin.requests.length, 1);
+  });
+});
+
 test('incomplete: parts of one variant never answer for another', async (t) => {
   const origin: Script = (request, reply) => {
     const language = request.field('accept-language') ?? '';

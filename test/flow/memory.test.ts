@@ -106,6 +106,32 @@ test('memory: a 200 MiB object that fits into no store is paced by its only clie
   });
 });
 
+test('memory: more fetches at once than memory has room for all come to their end', async (t) => {
+  const count = 120;
+  const body = bodyBytes(1.5 * mib);
+  const all = gate();
+  let asked = 0;
+  const origin: Script = async (_request, reply) => {
+    asked += 1;
+    if (asked === count) all.open();
+    // So that each has a chunk that is not whole when memory runs out.
+    await all.opened;
+    await reply.send({ fields: ['Cache-Control', 'max-age=600'], body });
+  };
+  await withProxy(t, { origin, store: 'raw' }, async (scene) => {
+    const targets = Array.from({ length: count }, (_, at) => `/${at}`);
+    for (const got of await Promise.all(targets.map((target) => scene.get(target)))) {
+      t.true(got.isComplete);
+      t.true(got.body.equals(body));
+    }
+    await scene.settled();
+    const { fillsUnstored } = scene.counters();
+    // Of 96 MiB, 24 for the memory tier: 32 MiB, a chunk each.
+    t.true(fillsUnstored! > 0 && fillsUnstored! <= count - 32, `${fillsUnstored} were not stored`);
+    t.is((await scene.get('/last')).field('cache-status'), 'millrace; fwd=uri-miss; stored');
+  });
+});
+
 test('memory: twenty clients that read nothing of a stored object stay within the limit', async (t) => {
   const body = bodyBytes(20 * mib);
   const origin: Script = (_request, reply) =>

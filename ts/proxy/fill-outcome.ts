@@ -21,6 +21,7 @@ export const notesNothing: ReadonlySet<string> = new Set([
   'request-no-store',
   'status',
   'access',
+  'memory',
 ]);
 
 /** The rest of a version that the origin does not give, or not any more. */

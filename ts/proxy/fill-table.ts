@@ -4,6 +4,7 @@
 
 import type { Clock } from '../clock.js';
 import type { RawFields } from '../http/fields.js';
+import { FillMemory } from './fill-memory.js';
 import type { PartRequest } from './part-request.js';
 import { PartTable, versionOf } from './part-table.js';
 import { RangeHabits } from './range-habits.js';
@@ -27,7 +28,11 @@ export class FillTable {
   aheadBytes = 0;
   readonly #aheadBytesMax: number;
 
-  constructor(clock: Clock, aheadBytesMax: number) {
+  constructor(
+    clock: Clock,
+    aheadBytesMax: number,
+    readonly memory = new FillMemory(Number.POSITIVE_INFINITY),
+  ) {
     this.#clock = clock;
     this.#aheadBytesMax = aheadBytesMax;
     this.habits = new RangeHabits(clock);
@@ -95,6 +100,7 @@ export class FillTable {
   remove(fill: RunningFill): void {
     this.unlist(fill);
     this.#all.delete(fill);
+    this.memory.release(fill);
   }
 
   /** After a purge: what runs was asked for before it. */

@@ -14,6 +14,7 @@ import {
 } from '../upstream/upstream.js';
 import { BackOff } from './back-off.js';
 import { newExchange, runExchange } from './exchange.js';
+import { FillMemory, fillMemoryOf } from './fill-memory.js';
 import { FillTable } from './fill-table.js';
 import { type Listener, listen } from './listener.js';
 import { Prefetcher } from './prefetch.js';
@@ -97,7 +98,11 @@ function servicesOf(options: ProxyOptions): Services {
     store,
     routes: compileRoutes(config),
     upstreams,
-    fills: new FillTable(clock, config.l1CacheSizeBytes * aheadShare),
+    fills: new FillTable(
+      clock,
+      config.l1CacheSizeBytes * aheadShare,
+      new FillMemory(fillMemoryOf(config)),
+    ),
     backOff: new BackOff(clock),
     clock,
     timers,

@@ -12,10 +12,11 @@ import type { Fill, StoredObject } from '../store/contract.js';
 import { encodeHead, type Head, headFlags } from '../store/entry.js';
 import type { UpstreamResponse } from '../upstream/request.js';
 import type { FillShare } from './body.js';
-import { bodyLengthOf, sizeRefusal } from './body-length.js';
+import { bodyLengthOf } from './body-length.js';
 import { goesOnUnread } from './client-abort.js';
 import { credentialsOf, isConfirmed } from './confirmation.js';
 import type { Exchange } from './exchange.js';
+import { storeRefusal } from './fill-memory.js';
 import { changedError, type FillOutcome, notesNothing } from './fill-outcome.js';
 import { FillPump } from './fill-pump.js';
 import { headOf, judge } from './head.js';
@@ -300,7 +301,7 @@ export class RunningFill implements FillShare {
       isOriginError(this.#exchange, response.status) && mayStandIn(this.#exchange, 'error');
     const reason = isWorse
       ? 'stale-if-error'
-      : judgement.reason || sizeRefusal(response, services.store!.largestBody);
+      : judgement.reason || storeRefusal(services, this, response, bodyLength);
     if (reason !== '') {
       if (!notesNothing.has(reason)) services.fills.noteUnshareable(this.key);
       dropReplaced(this.#exchange, response.status, reason, this.#credentials !== '');
@@ -339,9 +340,7 @@ export class RunningFill implements FillShare {
       receivedMs: response.receivedMs,
     };
     const judgement = judge(this.#exchange, whole, response);
-    const tooLarge = part.length > services.store!.largestBody ? 'too-large' : '';
-    const reason =
-      judgement.reason || tooLarge || sizeRefusal(response, services.store!.largestBody);
+    const reason = judgement.reason || storeRefusal(services, this, response, part, !!known);
     if (reason !== '') {
       if (known === null) return this.#keepPartPrivate(response, reason);
       // As after a 304 that says so.
@@ -357,7 +356,7 @@ export class RunningFill implements FillShare {
 
   #keepPartPrivate(response: UpstreamResponse, reason: string): FillOutcome {
     const { habits } = this.#exchange.services.fills;
-    if (!isReasonOfRequest(reason)) habits.note(this.key, 'exact');
+    if (!isReasonOfRequest(reason) && reason !== 'memory') habits.note(this.key, 'exact');
     return this.#end({ kind: 'private', response, reason });
   }
 

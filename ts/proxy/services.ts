@@ -31,6 +31,8 @@ export interface ProxyCounters {
   /** Fills that their last client left: those that went on for the store, and those that were given up. */
   fillsContinued: number;
   fillsStopped: number;
+  /** Answers that could have been stored, for which running fills left no memory: each client got its own. */
+  fillsUnstored: number;
   /** Rest of a body fetched by range because neither window nor store had it: promise 7's exception. */
   rangeResumes: number;
   bodyBytes: number;
@@ -59,6 +61,7 @@ export function zeroCounters(): ProxyCounters {
     brokenBodies: 0,
     fillsContinued: 0,
     fillsStopped: 0,
+    fillsUnstored: 0,
     rangeResumes: 0,
     bodyBytes: 0,
     purges: 0,

@@ -16,6 +16,8 @@ export interface OriginCounts {
   readonly bodies: number;
   /** Body bytes given to the sockets. */
   readonly bytes: number;
+  /** Range of the last request; empty: it had none. */
+  readonly lastRange: string;
 }
 
 /** Null: unlimited. What is not named stays as it is. */
@@ -43,7 +45,7 @@ interface Span {
 const sliceBytes = 256 * 1024;
 const throttledSliceBytes = 64 * 1024;
 
-const counts = { requests: 0, bodies: 0, bytes: 0 };
+const counts = { requests: 0, bodies: 0, bytes: 0, lastRange: '' };
 let latencyMs = 0;
 let throttle: Throttle | null = null;
 let eachBytesPerSecond: number | null = null;
@@ -127,6 +129,7 @@ function drained(response: ServerResponse): Promise<void> {
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   counts.requests += 1;
+  counts.lastRange = request.headers.range ?? '';
   const name = request.url ?? '';
   const size = sizeOf(name);
   if (size === undefined) {
@@ -158,7 +161,8 @@ function main(): void {
   const tell = (message: OriginMessage): void => void process.send?.(message);
   process.on('message', (order) => tell(obey(order as OriginOrder)));
   process.on('disconnect', () => process.exit(0));
-  server.listen({ host: '127.0.0.1', port: 0, backlog: 1024 }, () =>
+  const port = Number(process.argv[2] ?? 0);
+  server.listen({ host: '127.0.0.1', port, backlog: 1024 }, () =>
     tell({ kind: 'ready', port: (server.address() as AddressInfo).port }),
   );
 }

@@ -17,15 +17,19 @@ export interface Origin {
   counts(): Promise<OriginCounts>;
   /** Unlimited and without delay until told otherwise. */
   set(conditions: OriginConditions): Promise<void>;
+  /** By SIGKILL: every connection ends where it is. */
+  kill(): Promise<void>;
 }
 
-const noCounts: OriginCounts = { requests: 0, bodies: 0, bytes: 0 };
+const noCounts: OriginCounts = { requests: 0, bodies: 0, bytes: 0, lastRange: '' };
 
-export async function startOrigin(scope: Scope): Promise<Origin> {
+/** On a port that the system chooses, or on one where another was before. */
+export async function startOrigin(scope: Scope, port = 0): Promise<Origin> {
   const child = await startNodeChild<OriginOrder, OriginMessage>({
     name: 'the origin',
     script: new URL('./origin-process.js', import.meta.url),
     cores: 'others',
+    arguments: [String(port)],
     scope,
   });
   const ask = async (order: OriginOrder): Promise<OriginCounts> => {
@@ -36,6 +40,10 @@ export async function startOrigin(scope: Scope): Promise<Origin> {
     port: child.ready.kind === 'ready' ? child.ready.port : 0,
     counts: () => ask({ kind: 'counts' }),
     set: async (conditions) => void (await ask({ kind: 'conditions', conditions })),
+    kill: async () => {
+      process.kill(child.pid, 'SIGKILL');
+      await child.stop();
+    },
   };
 }
 

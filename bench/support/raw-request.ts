@@ -15,6 +15,8 @@ export interface RawRequest {
   readonly verify: boolean;
   /** Leave at the first body byte. */
   readonly firstByteOnly: boolean;
+  /** Leave, by a reset, when so many body bytes have come. */
+  readonly leaveAfterBytes?: number;
   /** Read no faster than this, and leave after that time. */
   readonly slowly?: SlowReading;
 }
@@ -88,6 +90,10 @@ export function requestRaw(request: RawRequest, buffer: Buffer, clock: Clock): P
       bytes += body.length;
       if (bytes > head.length) finish('more bytes than announced');
       else if (bytes === head.length || request.firstByteOnly) finish('');
+      else if (bytes >= (request.leaveAfterBytes ?? Number.POSITIVE_INFINITY)) {
+        socket.resetAndDestroy();
+        finish('');
+      }
     };
     /** False: nothing is read from the socket until it is time for it. */
     const mayReadOn = (): boolean => {

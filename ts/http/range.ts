@@ -49,7 +49,7 @@ export function chooseRange(
   const condition = fieldValue(request.fields, 'if-range');
   if (condition !== undefined && !isSameVersion(condition, stored, nowMs)) return whole;
   const equals = range.indexOf('=');
-  if (equals < 0 || range.slice(0, equals).toLowerCase() !== 'bytes') return whole;
+  if (equals === -1 || range.slice(0, equals).toLowerCase() !== 'bytes') return whole;
   const members = range
     .slice(equals + 1)
     .split(',')

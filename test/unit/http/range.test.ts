@@ -221,6 +221,12 @@ test('range: too many, or the same bytes over and over, give the whole', (t) => 
   t.is(choose('bytes=0-5,1-2,3-4,5-5,9-9').kind, 'whole');
 });
 
+test('range: those that share one byte overlap as well, whichever comes first', (t) => {
+  t.is(choose('bytes=2-3,1-2,6-7,5-6,9-9,8-9').kind, 'whole');
+  t.is(choose('bytes=1-2,2-3,5-6,6-7,8-9,9-9').kind, 'whole');
+  t.is(choose('bytes0').kind, 'whole');
+});
+
 test('range: any set gives every byte asked for, once, and no other', (t) => {
   const byte = fc.nat({ max: 60 });
   const sets = fc.array(fc.tuple(byte, byte), { minLength: 1, maxLength: 12 });

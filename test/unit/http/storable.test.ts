@@ -232,14 +232,33 @@ test('storable: the route decides about Authorization', (t) => {
   t.is(control('max-age=60', { policy: { authorization: 'refuse' } }), '', 'of others');
 });
 
+test('storable: where access is confirmed, no error is stored, whoever asked', (t) => {
+  const confirm = { policy: { authorization: 'confirm' } } as const;
+  const errors: readonly (readonly [number, Refusal])[] = [
+    [200, ''],
+    [301, ''],
+    [399, ''],
+    [400, 'access'],
+    [403, 'access'],
+    [404, 'access'],
+    [500, 'access'],
+  ];
+  for (const [status, refusal] of errors) {
+    t.is(control('max-age=60', { ...confirm, status }), refusal, `${status}`);
+    t.is(control('max-age=60', { status }), '', `${status} otherwise`);
+  }
+  t.is(control('max-age=60', { ...confirm, request: ['Authorization', 'x'] }), '');
+});
+
 test('storable: no-store of a request counts unless the route ignores it', (t) => {
   const request = ['Cache-Control', 'no-store'];
   t.is(control('max-age=60', { request }), 'request-no-store');
   t.is(control('max-age=60', { request, policy: { ignoreRequestDirectives: true } }), '');
 });
 
-test('storable: four reasons lie in the request, all others in what was answered', (t) => {
-  for (const reason of ['method', 'request-body', 'request-no-store', 'authorization']) {
+test('storable: five reasons lie in the request, all others in what was answered', (t) => {
+  const own = ['method', 'request-body', 'request-no-store', 'authorization', 'access'];
+  for (const reason of own) {
     t.true(isReasonOfRequest(reason), reason);
   }
   const others = ['', 'status', 'partial', 'no-store', 'private', 'vary-star', 'set-cookie'];

@@ -67,8 +67,21 @@ Status Fill::begin(FillHead head) {
   return Status();
 }
 
-Fill::Appended Fill::append(Bytes bytes) {
+// What lies behind the end that the head tells belongs to no body: it is taken, and never stored.
+Bytes Fill::within_end(Bytes bytes) {
+  MutexLock lock(mutex_);
+  const uint64_t end = head_.is_part() ? head_.part_end : head_.body_length;
+  if (state_ != FillState::running || end == kUnknownLength) return bytes;
+  const ByteCount room = end - produced_;
+  if (bytes.size() <= room) return bytes;
+  overrun_ = true;
+  return bytes.first(room);
+}
+
+Fill::Appended Fill::append(Bytes all) {
   Appended result;
+  Bytes bytes = within_end(all);
+  const ByteCount surplus = all.size() - bytes.size();
   while (!bytes.empty()) {
     uint8_t* target = nullptr;
     ByteCount count = 0;
@@ -108,6 +121,7 @@ Fill::Appended Fill::append(Bytes bytes) {
     wake_locked();
     if (is_aligned(produced_, kPageSize)) trim_locked();
   }
+  result.accepted += surplus;
   MutexLock lock(mutex_);
   result.pause = pause_reason_locked();
   paused_ = result.pause != FillPause::none;
@@ -120,8 +134,8 @@ Status Fill::finish() {
     MutexLock lock(mutex_);
     if (state_ != FillState::running) return Status(Code::invalid, "the fill is not running");
     const uint64_t end = head_.is_part() ? head_.part_end : head_.body_length;
-    if (end != kUnknownLength && end != produced_) {
-      return Status(Code::invalid, "the body is shorter than its head says", 0, produced_);
+    if (end != kUnknownLength && (end != produced_ || overrun_)) {
+      return Status(Code::invalid, "the body is shorter or longer than its head says", 0, produced_);
     }
     state_ = FillState::complete;
     if (!head_.is_part()) head_.body_length = produced_;

@@ -77,8 +77,9 @@ class Fill : public RefCounted<Fill> {
     ByteCount accepted = 0;
     FillPause pause = FillPause::none;  // the producer's notice is posted when it may go on
   };
-  Appended append(Bytes bytes);
-  // running -> complete. invalid when fewer bytes came than the head's body_length, or than the part has.
+  // What lies behind the end that the head tells is dropped.
+  Appended append(Bytes all);
+  // running -> complete. invalid when fewer or more bytes came than the body or the part has.
   Status finish();
   // waiting or running -> failed.
   void fail();
@@ -133,6 +134,7 @@ class Fill : public RefCounted<Fill> {
   void complete(const Ref<MemoryRecord>& known);
   void admit_for_laggards_locked();
   void trim_locked();
+  Bytes within_end(Bytes bytes);
   FillPause pause_reason_locked();
   void resume_locked();
   void wake_locked();
@@ -154,6 +156,7 @@ class Fill : public RefCounted<Fill> {
   bool may_resume_ = false;       // a later request can ask for the rest of this version
   uint64_t expires_ms_ = 0;       // from when on nobody can use the object in any way; 0: unknown
   bool purged_ = false;
+  bool overrun_ = false;          // more came than the head tells
   bool laggards_dropped_ = false;
   bool to_disk_ = false;          // admitted, and every part so far was taken
   uint32_t lost_chunks_ = 0;      // parts that the disk tier did not get: the object is not whole there

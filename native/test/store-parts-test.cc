@@ -262,6 +262,30 @@ TEST_CASE("store parts: a part that does not fit its body is refused") {
   CHECK(fill->finish().code() == Code::invalid);
 }
 
+TEST_CASE("store parts: bytes behind the part's end reach neither followers nor the store") {
+  const std::vector<uint8_t> body = body_for("k", 1, kBody);
+  const std::vector<uint8_t> junk(3 * kChunkSize, 0xEE);
+  for (const bool at_once : {true, false}) {
+    INFO("at once ", at_once);
+    TestStore store(formatted_disk(), kMemory);
+    const Ref<Fill> fill = begin_part(*store.store, "k", 1000, 2000);
+    std::vector<uint8_t> sent(at_once ? 1000 + junk.size() : 1000, junk[0]);
+    std::copy(body.begin() + 1000, body.begin() + 2000, sent.begin());
+    CHECK(fill->append(sent).accepted == sent.size());
+    if (!at_once) CHECK(fill->append(junk).accepted == junk.size());
+    CHECK(fill->produced() == 2000);
+    CHECK(fill->finish().code() == Code::invalid);
+    fill->fail();
+    const Lookup found = find(*store.store, "k");
+    REQUIRE(found.found == Found::hit);
+    CHECK(is_incomplete(*found.record));
+    CHECK(stored_end(*store.store, found.record, 2000, kBody) == 2000);
+    check_part(*store.store, found.record, body, 1000, 2000);
+    (void)put_part(*store.store, "k", body, 0, kBody);
+    check_object(*store.store, "k", body);
+  }
+}
+
 TEST_CASE("store parts: a body that broke off leaves what came, where a later request can go on") {
   const std::vector<uint8_t> body = body_for("k", 1, kBody);
   for (const size_t came : {size_t{1}, size_t{70000}, size_t{kChunkSize}, size_t{kChunkSize + 5}}) {

@@ -5,6 +5,7 @@
 import { posix } from 'node:path';
 import test from 'ava';
 import { loadConfig } from '../ts/config/load.js';
+import { refusals } from '../ts/http/storable.js';
 import * as entry from '../ts/index.js';
 import { fileAt, filesMatching, lineAt, type SourceFile, textFiles } from './support/tree.js';
 
@@ -157,6 +158,25 @@ test('documents: every source file that they name in full exists', (t) => {
       t.true(known.has(match[1] ?? ''), `${path}:${lineAt(text, match.index)}: ${match[1]}`);
     }
   }
+});
+
+test('documents: every detail that Cache-Status gives is explained', (t) => {
+  const { text } = fileAt('docs/reference/cache-status.md');
+  const explained = new Set([...text.matchAll(/`([a-z-]+)`/g)].map((match) => match[1]!));
+  const given = new Set<string>(refusals);
+  for (const { text: source } of filesMatching(/^ts\/proxy\/.*\.ts$/)) {
+    for (const match of source.matchAll(/\b(?:detail|reason): '([a-z-]+)'/g)) given.add(match[1]!);
+  }
+  for (const path of ['ts/proxy/body-length.ts', 'ts/proxy/fill-memory.ts']) {
+    for (const match of fileAt(path).text.matchAll(/[?] '([a-z-]+)'|return '([a-z-]+)'/g)) {
+      given.add(match[1] ?? match[2]!);
+    }
+  }
+  t.true(given.has('too-large') && given.has('memory') && given.has('request-body'));
+  t.deepEqual(
+    [...given].filter((word) => !explained.has(word)),
+    [],
+  );
 });
 
 test('documents: they are plain ascii', (t) => {

@@ -5,24 +5,27 @@
 import { type Directives, requestDirectives } from './cache-control.js';
 import { fieldLines, fieldValue, isToken, type RawFields } from './fields.js';
 
-/** Why a response is not stored; '' where it is. */
-export type Refusal =
-  | ''
-  | 'method'
-  | 'request-body'
-  | 'status'
-  | 'partial'
-  | 'request-no-store'
-  | 'must-understand'
-  | 'no-store'
-  | 'private'
-  | 'vary-star'
-  | 'vary-invalid'
-  | 'authorization'
-  | 'access'
-  | 'set-cookie'
-  | 'no-lifetime'
-  | 'no-validator';
+/** Why a response is not stored; docs/reference/cache-status.md explains each. */
+export const refusals = [
+  'method',
+  'request-body',
+  'status',
+  'partial',
+  'request-no-store',
+  'must-understand',
+  'no-store',
+  'private',
+  'vary-star',
+  'vary-invalid',
+  'authorization',
+  'access',
+  'set-cookie',
+  'no-lifetime',
+  'no-validator',
+] as const;
+
+/** '': it is stored. */
+export type Refusal = '' | (typeof refusals)[number];
 
 const reasonsOfRequest: ReadonlySet<string> = new Set<Refusal>([
   'method',

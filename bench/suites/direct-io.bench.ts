@@ -27,7 +27,7 @@ const step: StoreAndRead = {
 async function run(context: SuiteContext): Promise<void> {
   await withBench(context, async (bench) => {
     const bounds = { memoryBytes: 16 * mib, diskBytes: (context.quick ? 512 : 2048) * mib };
-    const count = context.quick ? 32 : 384;
+    const count = context.quick ? 16 : 384;
     const zeroFill = !context.quick;
     const direct = await bench.start(millrace({ name: 'millrace, direct I/O', zeroFill }), bounds);
     const volume = (await direct.stats()).store?.volumes?.[0];

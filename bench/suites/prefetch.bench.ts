@@ -19,12 +19,12 @@ export const prefetchSuite = optionSuite(
     objects: ({ quick }) => [
       {
         name: 'one reader',
-        paths: [freshPath((quick ? 32 : 256) * mib)],
+        paths: [freshPath((quick ? 16 : 256) * mib)],
         concurrency: 1,
       },
       {
         name: '8 readers',
-        paths: Array.from({ length: 8 }, () => freshPath((quick ? 4 : 32) * mib)),
+        paths: Array.from({ length: 8 }, () => freshPath((quick ? 2 : 32) * mib)),
         concurrency: 8,
       },
     ],

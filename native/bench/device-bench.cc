@@ -250,7 +250,7 @@ class LoopDevice {
 
 void bench_device(const Options& options) {
   const std::string path = options.directory + "/micro-device.disk";
-  const ByteCount size = options.quick ? 128 * kMiB : kGiB;
+  const ByteCount size = options.quick ? 64 * kMiB : kGiB;
   std::string detail;
   if (!create_device_file(path, size, &detail).ok()) {
     std::fprintf(stderr, "millrace-bench: %s\n", detail.c_str());

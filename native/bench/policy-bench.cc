@@ -15,7 +15,7 @@ namespace {
 TraceOptions trace_options(const Options& options) {
   TraceOptions trace;
   if (options.records > 0) trace.requests = options.records;
-  if (options.quick) trace.requests = 600000, trace.ranks = 60000;
+  if (options.quick) trace.requests = 300000, trace.ranks = 30000;
   return trace;
 }
 

@@ -2,7 +2,7 @@
 // The command line: which commands and options there are, and what the exit status means. 0: done. 1: a
 // check failed or somebody said no. 2: the configuration or the command is wrong. 3: a device, an
 // address or an origin could not be used. Errors of ours are sentences for people; anything else is a
-// bug and says so.
+// bug and says so. Each command loads its own modules: a start waits for no others.
 
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
@@ -10,21 +10,9 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { systemClock } from '../clock.js';
 import { presetNames } from '../config/presets.js';
 import { MillraceError } from '../errors.js';
-import { explainUrl } from '../proxy/explain.js';
 import { parseSize } from '../units.js';
-import { buildAddonCommand } from './commands/build-addon.js';
-import { checkCommand } from './commands/check.js';
-import { demoCommand } from './commands/demo.js';
-import { doctorCommand } from './commands/doctor.js';
-import { formatCommand } from './commands/format.js';
-import { inspectCommand } from './commands/inspect.js';
-import { presetCommand } from './commands/preset.js';
-import { type PurgeOptions, purgeCommand } from './commands/purge.js';
-import { serveCommand } from './commands/serve.js';
-import { statsCommand } from './commands/stats.js';
-import { verifyCommand } from './commands/verify.js';
-import { type WarmOptions, warmCommand } from './commands/warm.js';
-import { adminNamed, devicesNamed, keyNamed, sourceNamed } from './targets.js';
+import type { PurgeOptions } from './commands/purge.js';
+import type { WarmOptions } from './commands/warm.js';
 
 const exitUsage = 2;
 const exitUnusable = 3;
@@ -141,25 +129,36 @@ function makeProgram(done: (status: number) => void): Command {
       .option('--preset <name>', `one of ${presetNames.join(', ')}, laid under the configuration`)
       .option('--set <key=value...>', 'replace values of the configuration', []);
 
-  withPreset('serve', 'run the proxy').action(async (options: PresetArguments) =>
-    done(await serveCommand(sourceNamed(options))),
-  );
+  withPreset('serve', 'run the proxy').action(async (options: PresetArguments) => {
+    const { serveCommand } = await import('./commands/serve.js');
+    const { sourceNamed } = await import('./targets.js');
+    done(await serveCommand(sourceNamed(options)));
+  });
   withPreset('check', 'judge a configuration without starting anything')
     .option('--url <url>', 'also tell the route, key and policy of a request for this URL')
     .option('--method <method>', 'its method', 'GET')
-    .action(async (options: CheckArguments) =>
-      done(await checkCommand({ ...options, ...sourceNamed(options) }, output, explainUrl)),
-    );
+    .action(async (options: CheckArguments) => {
+      const { checkCommand } = await import('./commands/check.js');
+      const { explainUrl } = await import('../proxy/explain.js');
+      const { sourceNamed } = await import('./targets.js');
+      done(await checkCommand({ ...options, ...sourceNamed(options) }, output, explainUrl));
+    });
   program
     .command('preset')
     .description(
       'print a preset as configuration to read and copy; without a name, which there are',
     )
     .argument('[name]', `one of ${presetNames.join(', ')}`)
-    .action((name: string | undefined) => done(presetCommand(name, output)));
+    .action(async (name: string | undefined) => {
+      const { presetCommand } = await import('./commands/preset.js');
+      done(presetCommand(name, output));
+    });
   withConfig('stats', 'show the counters of the running instance')
     .option('--json', 'as it comes, for programs', false)
-    .action(async (options: JsonArguments) => done(await statsCommand(options, output)));
+    .action(async (options: JsonArguments) => {
+      const { statsCommand } = await import('./commands/stats.js');
+      done(await statsCommand(options, output));
+    });
   withConfig('purge', 'make stored objects of the running instance gone, or stale')
     .option('--url <url>', 'the object that a GET of it is served from, with all variants')
     .option('--key <key>', 'the same by its key, as check --url prints it')
@@ -168,7 +167,10 @@ function makeProgram(done: (status: number) => void): Command {
     .option('--all', 'everything')
     .option('--soft', 'stale instead of gone', false)
     .option('--json', 'the answer as it comes, for programs', false)
-    .action(async (options: PurgeOptions) => done(await purgeCommand(options, output)));
+    .action(async (options: PurgeOptions) => {
+      const { purgeCommand } = await import('./commands/purge.js');
+      done(await purgeCommand(options, output));
+    });
   withConfig('warm', 'ask the running instance for URLs, so that they are stored')
     .argument('[list]', 'file with one URL a line; - for the standard input', '-')
     .option('--concurrency <count>', 'requests at a time, 1 to 256', readConcurrency, 4)
@@ -176,12 +178,16 @@ function makeProgram(done: (status: number) => void): Command {
     .option('--port <port>', 'of the listener, where the configuration has 0', readPort)
     .option('--json', 'for programs', false)
     .action(async (list: string, options: WarmArguments) => {
+      const { warmCommand } = await import('./commands/warm.js');
       const io = { ...output, progress: process.stderr, input: process.stdin };
       done(await warmCommand({ ...options, list }, io));
     });
   withConfig('doctor', 'look for what keeps an instance from starting or running well')
     .option('--json', 'for programs', false)
-    .action(async (options: JsonArguments) => done(await doctorCommand(options, output)));
+    .action(async (options: JsonArguments) => {
+      const { doctorCommand } = await import('./commands/doctor.js');
+      done(await doctorCommand(options, output));
+    });
   const onDevices = (name: string, description: string): Command =>
     program
       .command(name)
@@ -193,6 +199,8 @@ function makeProgram(done: (status: number) => void): Command {
   onDevices('inspect', 'show what a device holds: superblocks, segments, a record by its URL')
     .option('--url <url>', 'what is stored under it')
     .action(async (path: string | undefined, options: InspectArguments) => {
+      const { inspectCommand } = await import('./commands/inspect.js');
+      const { adminNamed, devicesNamed, keyNamed } = await import('./targets.js');
       const io = { ...output, progress: process.stderr };
       const key = keyNamed(options);
       const { json } = options;
@@ -207,6 +215,8 @@ function makeProgram(done: (status: number) => void): Command {
     });
   onDevices('verify', 'read every record of a device and compare it with its checksums').action(
     async (path: string | undefined, { json, ...options }: DeviceArguments) => {
+      const { verifyCommand } = await import('./commands/verify.js');
+      const { devicesNamed } = await import('./targets.js');
       let status = 0;
       for (const device of devicesNamed(path, options)) {
         const io = { ...output, progress: process.stderr };
@@ -225,6 +235,7 @@ function makeProgram(done: (status: number) => void): Command {
     .option('--no-direct-io', 'go through the page cache')
     .option('--yes', 'empty a millrace store that is there without asking', false)
     .action(async (path: string, options: FormatArguments) => {
+      const { formatCommand } = await import('./commands/format.js');
       const isTerminal = process.stdin.isTTY === true && process.stderr.isTTY === true;
       const io = { ...output, progress: process.stderr, confirm: isTerminal ? confirm : null };
       done(await formatCommand({ path, ...options }, io));
@@ -234,13 +245,17 @@ function makeProgram(done: (status: number) => void): Command {
     .description('show a proxy at work on this machine: origin, cold, warm, after a restart')
     .option('--keep', 'leave it running and print commands to try', false)
     .option('--size <size>', 'of the raw file in the temp folder', readSize, 2 ** 30)
-    .action(async (options: DemoArguments) =>
-      done(await demoCommand(options, { ...output, progress: process.stderr })),
-    );
+    .action(async (options: DemoArguments) => {
+      const { demoCommand } = await import('./commands/demo.js');
+      done(await demoCommand(options, { ...output, progress: process.stderr }));
+    });
   program
     .command('build-addon')
     .description('compile the native part here, where no prebuilt one fits')
-    .action(() => done(buildAddonCommand(output)));
+    .action(async () => {
+      const { buildAddonCommand } = await import('./commands/build-addon.js');
+      done(buildAddonCommand(output));
+    });
   return program;
 }
 

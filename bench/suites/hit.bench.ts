@@ -122,7 +122,7 @@ async function zipf(bench: Bench, subjects: readonly RunningSubject[]): Promise<
 /** Objects of 1 MiB, stored, then read again by a process that is new and has them on the disk alone. */
 async function cold(bench: Bench): Promise<void> {
   const { context, client, rows, origin } = bench;
-  const count = context.quick ? 32 : 512;
+  const count = context.quick ? 16 : 512;
   const title = 'from disk after a restart, 1 MiB';
   const candidates = context.quick ? [millrace()] : [millrace(), nginx, trafficServer];
   const started = await bench.startAll(candidates, {

@@ -125,6 +125,7 @@ async function run(context: SuiteContext): Promise<void> {
       await attempt(context, subject, name, () =>
         measure(bench, subject, name, size, rangesOf(size)),
       );
+      if (context.quick) return;
       await attempt(context, subject, random, () =>
         measure(bench, subject, random, size, randomRangesOf(size)),
       );

@@ -123,7 +123,7 @@ async function run(context: SuiteContext): Promise<void> {
       context.skip('ranges', why);
       return;
     }
-    const size = (context.quick ? 128 : 1024) * mib;
+    const size = (context.quick ? 32 : 1024) * mib;
     const object = { path: freshPath(size), size };
     const what = `64 KiB of ${size / mib} MiB`;
     await hot(bench, object, `${what}, from memory`);

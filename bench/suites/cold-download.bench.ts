@@ -38,7 +38,7 @@ async function measure(
 
 async function run(context: SuiteContext): Promise<void> {
   await withBench(context, async (bench) => {
-    const size = (context.quick ? 12 : 100) * mib;
+    const size = (context.quick ? 8 : 100) * mib;
     const name = `one cold object of ${size / mib} MiB`;
     const own = [
       millrace({ name: 'millrace, parallel', top: { slice_patterns: ['/**'] } }),

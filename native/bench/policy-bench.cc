@@ -15,7 +15,7 @@ namespace {
 TraceOptions trace_options(const Options& options) {
   TraceOptions trace;
   if (options.records > 0) trace.requests = options.records;
-  if (options.quick) trace.requests = 300000, trace.ranks = 30000;
+  if (options.quick) trace.requests = 150000, trace.ranks = 15000;
   return trace;
 }
 

@@ -167,6 +167,16 @@ class AssembledStream implements BodyStream {
 
   /** Null: it does not bring this byte after all. */
   async #sourceOf(part: RunningFill): Promise<BodyStream | null> {
+    // Who waits for it is one of its clients: those who leave meanwhile must not have it given up.
+    part.retain();
+    try {
+      return await this.#awaited(part);
+    } finally {
+      part.release(this.#isClosed);
+    }
+  }
+
+  async #awaited(part: RunningFill): Promise<BodyStream | null> {
     this.#fetchAhead();
     const outcome = await (this.#held.has(part) ? part.ready : part.soon);
     if (outcome === null) return null;

@@ -7,6 +7,7 @@ import { bodyBytes } from '../support/bytes.js';
 import { openStopped } from '../support/client.js';
 import { type ProxyOptions, type Scene, withProxy } from '../support/harness.js';
 import { PausingOrigin } from '../support/pausing-origin.js';
+import { RangeOrigin } from '../support/range-origin.js';
 import { resetSocket } from '../support/reset.js';
 import type { Script } from '../support/scripted-origin.js';
 import { gate, until } from '../support/until.js';
@@ -201,5 +202,35 @@ test('client abort: who leaves before the head has left as well', async (t) => {
     await scene.settled();
     t.deepEqual(ends(scene), [0, 1]);
     t.true((await scene.get('/a')).body.equals(body));
+  });
+});
+
+test('client abort: a part that another client waits for is not given up', async (t) => {
+  const rest = gate();
+  const second = gate();
+  const origin = new RangeOrigin(body, {
+    before: async ({ start }, offset) => {
+      if (start === 0 && offset > 0) await rest.opened;
+      if (start === mib) await second.opened;
+    },
+  });
+  const cache = { client_abort: 'stop', slice_size: mib, max_concurrent_subrequests: 3 } as const;
+  await withPolicy(t, cache, origin, async (scene) => {
+    const fields = ['Range', `bytes=0-${3 * mib - 1}`];
+    const first = await scene.open('/a', { fields });
+    await until('the parts ahead', () => scene.origin.requests.length === 3);
+    const other = await scene.open('/a', { fields });
+    rest.open();
+    // What lacks now is the part that the first one has begun ahead.
+    for (const client of [first, other]) await client.hasBytes(mib);
+    first.leave();
+    await until('the proxy to see it', () => scene.counters().clientAborts === 1);
+    for (let turns = 0; turns < 20; turns += 1) await new Promise(setImmediate);
+    second.open();
+    const got = await other.whole();
+    t.true(got.isComplete);
+    t.true(got.body.equals(body.subarray(0, 3 * mib)));
+    t.is(scene.origin.requests.length, 3);
+    t.is(origin.repeatedBytes, 0);
   });
 });

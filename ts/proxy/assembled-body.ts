@@ -7,6 +7,7 @@ import type { Lease, StoredObject } from '../store/contract.js';
 import type { Head } from '../store/entry.js';
 import { type BodySource, type BodyStream, fillBody } from './body.js';
 import type { Exchange } from './exchange.js';
+import type { FillOutcome } from './fill-outcome.js';
 import { gapAt, type PartRequest, plannedPart } from './part-request.js';
 import { versionOf } from './part-table.js';
 import { RunningFill } from './running-fill.js';
@@ -69,6 +70,8 @@ class AssembledStream implements BodyStream {
   #chunk = -1;
   #fruitless = 0;
   #mayFetchAhead: boolean;
+  /** The part at the client's place, while its head is awaited, and what ends the waiting. */
+  #awaited: { readonly part: RunningFill; readonly wake: () => void } | null = null;
   #isClosed = false;
 
   constructor(exchange: Exchange, object: StoredObject, head: Head, offset: number, end: number) {
@@ -134,6 +137,7 @@ class AssembledStream implements BodyStream {
   async #sourceAt(offset: number): Promise<BodyStream> {
     const { parts } = this.#exchange.services.fills;
     for (; ; this.#fruitless += 1) {
+      if (this.#isClosed) throw new MovedOn();
       if (this.#isAlone()) return this.#resume(offset);
       const part = parts.at(this.#version, offset);
       if (part !== null) {
@@ -165,21 +169,30 @@ class AssembledStream implements BodyStream {
     return isPurged || this.#fruitless > fruitlessMax || this.#exchange.directives.has('no-store');
   }
 
-  /** Null: it does not bring this byte after all. */
+  /** Null: it does not bring this byte after all, or this stream was closed. */
   async #sourceOf(part: RunningFill): Promise<BodyStream | null> {
+    this.#fetchAhead();
     // Who waits for it is one of its clients: those who leave meanwhile must not have it given up.
     part.retain();
     try {
-      return await this.#awaited(part);
+      const outcome = await new Promise<FillOutcome | null>((resolve, reject) => {
+        this.#awaited = { part, wake: () => resolve(null) };
+        (this.#held.has(part) ? part.ready : part.soon).then(resolve, reject);
+      });
+      return outcome === null ? null : this.#broughtBy(part, outcome);
     } finally {
-      part.release(this.#isClosed);
+      this.#stopWaiting(false);
     }
   }
 
-  async #awaited(part: RunningFill): Promise<BodyStream | null> {
-    this.#fetchAhead();
-    const outcome = await (this.#held.has(part) ? part.ready : part.soon);
-    if (outcome === null) return null;
+  #stopWaiting(hasLeft: boolean): void {
+    const awaited = this.#awaited;
+    this.#awaited = null;
+    awaited?.part.release(hasLeft);
+    awaited?.wake();
+  }
+
+  #broughtBy(part: RunningFill, outcome: FillOutcome): BodyStream | null {
     // What was purged meanwhile nobody adds to, but this answer may finish.
     if (this.#object.purgeState() === 'gone') return null;
     if (outcome.kind === 'failed') {
@@ -304,6 +317,7 @@ class AssembledStream implements BodyStream {
     this.#isClosed = true;
     const hasLeft = this.#offset < this.#end;
     this.#leaveSource();
+    this.#stopWaiting(hasLeft);
     for (const part of this.#held.keys()) this.#letGo(part, hasLeft);
   }
 }

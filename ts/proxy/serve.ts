@@ -97,11 +97,16 @@ async function serveStream(
   } catch (error) {
     for (const lease of first ?? []) lease.release();
     stream.close();
-    if (error instanceof StoreError) return fetchAgain(exchange);
+    if (error instanceof StoreError || isOtherVersion(error)) return fetchAgain(exchange);
     throw error;
   }
   await deliver(exchange, plan, stream, first);
   return 'finish';
+}
+
+/** Part of what is stored is gone, and the origin has moved on: all of it counts as not stored. */
+function isOtherVersion(error: unknown): boolean {
+  return (error as Partial<MillraceError>).code === 'ERR_MILLRACE_UPSTREAM_VALIDATOR_CHANGED';
 }
 
 function streamOf(answer: Answer, plan: Plan, body: BodySource): BodyStream {

@@ -36,7 +36,7 @@ function trimmedBody(body: BodySource, skipped: number, length: number): BodySou
   return { ...body, open: () => new TrimmedStream(body.open(0, null), skipped, length) };
 }
 
-class TrimmedStream implements BodyStream {
+export class TrimmedStream implements BodyStream {
   readonly #stream: BodyStream;
   #skip: number;
   #left: number;

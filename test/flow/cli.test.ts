@@ -99,6 +99,11 @@ test('check: a preset lies under the file, or is all of it', async (t) => {
     alone.stdout.filter((line) => line.startsWith('route')),
     both.stdout.filter((line) => line.startsWith('route')),
   );
+  const slip = await runCommand(t, ['check', '-c', config, '--preset', 'nmp']);
+  t.is(slip.status, 2);
+  t.deepEqual(slip.stderr, [
+    '--preset: found "nmp"; allowed: hf, oci, npm, apt, hls; did you mean npm?',
+  ]);
   const none = await runCommand(t, ['check']);
   t.is(none.status, 2);
   t.regex(none.stderr.join('\n'), /--config, or --preset and --set/);

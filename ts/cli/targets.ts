@@ -1,6 +1,8 @@
 // Which devices and which key a command is about: a path as its argument, or what a configuration names.
 
+import { show, suggest } from '../config/explain.js';
 import { loadConfig } from '../config/load.js';
+import { isPresetName, presetNames } from '../config/presets.js';
 import type { Config, ServedAddress } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
 import { keyOfUrl } from '../proxy/explain.js';
@@ -27,6 +29,12 @@ export function sourceNamed(named: {
   const { config, preset, set } = named;
   if (config === undefined && preset === undefined) {
     const text = 'no configuration is named; give its file with --config, or --preset and --set';
+    throw new ConfigError('CONFIG_INVALID', text);
+  }
+  if (preset !== undefined && !isPresetName(preset)) {
+    const near = suggest(preset, presetNames);
+    const hint = near === null ? '' : `; did you mean ${near}?`;
+    const text = `--preset: found ${show(preset)}; allowed: ${presetNames.join(', ')}${hint}`;
     throw new ConfigError('CONFIG_INVALID', text);
   }
   const layers = preset === undefined ? set : [`preset=${preset}`, ...set];

@@ -119,7 +119,7 @@ export async function inspectCommand(options: InspectOptions, io: InspectIo): Pr
   const { path, key, json, admin, now } = options;
   let bar: ReturnType<typeof startProgress> | undefined;
   const onProgress = (done: number, total: number): void => {
-    bar ??= startProgress('read', total, (count) => `${count} segments`, io.progress);
+    bar ??= startProgress('segments read', total, String, io.progress);
     bar.update(done);
   };
   try {

@@ -22,7 +22,7 @@ export async function verifyCommand({ path, json }: VerifyOptions, io: VerifyIo)
     const report = await verifyDevice({
       path,
       onProgress: (done, total) => {
-        bar ??= startProgress('verify', total, (count) => `${count} segments`, io.progress);
+        bar ??= startProgress('segments verified', total, String, io.progress);
         bar.update(done);
       },
     });

@@ -99,6 +99,12 @@ test('check: a preset lies under the file, or is all of it', async (t) => {
     alone.stdout.filter((line) => line.startsWith('route')),
     both.stdout.filter((line) => line.startsWith('route')),
   );
+  const listens = ['listen=127.0.0.1:0', 'upstream_address=127.0.0.1:1', 'enable_l2_cache=false'];
+  const preset = ['--preset', 'npm', '--set', ...listens];
+  t.is((await runCommand(t, ['doctor', ...preset])).status, 0);
+  const nowhere = await runCommand(t, ['stats', ...preset]);
+  t.is(nowhere.status, 2);
+  t.regex(nowhere.stderr.join(), /^command line: admin\.listen is missing/);
   const slip = await runCommand(t, ['check', '-c', config, '--preset', 'nmp']);
   t.is(slip.status, 2);
   t.deepEqual(slip.stderr, [

@@ -217,5 +217,11 @@ test('purge: by URL and altogether, softly and for good, and what is refused', a
   t.regex(nothing.stderr.join(), /^nothing was given; allowed: exactly one of --url/);
   const refused = await runCommand(t, ['purge', '-c', config, '--url', 'not a URL']);
   t.is(refused.status, 1);
+  const two = await runCommand(t, ['purge', '-c', config, '--all', '--tag', 'a']);
+  t.is(two.status, 2);
+  t.regex(two.stderr.join(), /^--tag and --all were given/);
+  const empty = await runCommand(t, ['purge', '-c', config, '--prefix', '']);
+  t.is(empty.status, 2);
+  t.regex(empty.stderr.join(), /^--prefix is empty, so nothing was purged/);
   await stop();
 });

@@ -13,6 +13,7 @@ import { MillraceError } from '../errors.js';
 import { parseSize } from '../units.js';
 import type { PurgeOptions } from './commands/purge.js';
 import type { WarmOptions } from './commands/warm.js';
+import type { Named } from './named-config.js';
 
 const exitUsage = 2;
 const exitUnusable = 3;
@@ -63,30 +64,19 @@ async function confirm(question: string): Promise<boolean> {
   }
 }
 
-interface ConfigArguments {
-  readonly config: string;
-  readonly set: string[];
-}
-
-interface PresetArguments extends Partial<ConfigArguments> {
-  readonly set: string[];
-  readonly preset?: string;
-}
-
-interface CheckArguments extends PresetArguments {
+interface CheckArguments extends Named {
   readonly url?: string;
   readonly method?: string;
 }
 
-interface JsonArguments extends ConfigArguments {
+interface JsonArguments extends Named {
   readonly json: boolean;
 }
 
-type WarmArguments = Omit<WarmOptions, 'list'> & { readonly set: string[] };
+type WarmArguments = Omit<WarmOptions, 'list'> & Named;
+type PurgeArguments = PurgeOptions & Named;
 
-interface DeviceArguments {
-  readonly config?: string;
-  readonly set: string[];
+interface DeviceArguments extends Named {
   readonly json: boolean;
 }
 
@@ -118,29 +108,22 @@ function makeProgram(done: (status: number) => void): Command {
     program
       .command(name)
       .description(description)
-      .requiredOption('-c, --config <file>', 'the configuration')
-      .option('--set <key=value...>', 'replace values of the configuration', []);
-
-  const withPreset = (name: string, description: string): Command =>
-    program
-      .command(name)
-      .description(description)
       .option('-c, --config <file>', 'the configuration; without one, --preset and --set are')
       .option('--preset <name>', `one of ${presetNames.join(', ')}, laid under the configuration`)
       .option('--set <key=value...>', 'replace values of the configuration', []);
 
-  withPreset('serve', 'run the proxy').action(async (options: PresetArguments) => {
+  withConfig('serve', 'run the proxy').action(async (options: Named) => {
     const { serveCommand } = await import('./commands/serve.js');
-    const { sourceNamed } = await import('./targets.js');
+    const { sourceNamed } = await import('./named-config.js');
     done(await serveCommand(sourceNamed(options)));
   });
-  withPreset('check', 'judge a configuration without starting anything')
+  withConfig('check', 'judge a configuration without starting anything')
     .option('--url <url>', 'also tell the route, key and policy of a request for this URL')
     .option('--method <method>', 'its method', 'GET')
     .action(async (options: CheckArguments) => {
       const { checkCommand } = await import('./commands/check.js');
       const { explainUrl } = await import('../proxy/explain.js');
-      const { sourceNamed } = await import('./targets.js');
+      const { sourceNamed } = await import('./named-config.js');
       done(await checkCommand({ ...options, ...sourceNamed(options) }, output, explainUrl));
     });
   program
@@ -157,7 +140,8 @@ function makeProgram(done: (status: number) => void): Command {
     .option('--json', 'as it comes, for programs', false)
     .action(async (options: JsonArguments) => {
       const { statsCommand } = await import('./commands/stats.js');
-      done(await statsCommand(options, output));
+      const { sourceNamed } = await import('./named-config.js');
+      done(await statsCommand({ ...options, ...sourceNamed(options) }, output));
     });
   withConfig('purge', 'make stored objects of the running instance gone, or stale')
     .option('--url <url>', 'the object that a GET of it is served from, with all variants')
@@ -167,9 +151,10 @@ function makeProgram(done: (status: number) => void): Command {
     .option('--all', 'everything')
     .option('--soft', 'stale instead of gone', false)
     .option('--json', 'the answer as it comes, for programs', false)
-    .action(async (options: PurgeOptions) => {
+    .action(async (options: PurgeArguments) => {
       const { purgeCommand } = await import('./commands/purge.js');
-      done(await purgeCommand(options, output));
+      const { sourceNamed } = await import('./named-config.js');
+      done(await purgeCommand({ ...options, ...sourceNamed(options) }, output));
     });
   withConfig('warm', 'ask the running instance for URLs, so that they are stored')
     .argument('[list]', 'file with one URL a line; - for the standard input', '-')
@@ -180,13 +165,15 @@ function makeProgram(done: (status: number) => void): Command {
     .action(async (list: string, options: WarmArguments) => {
       const { warmCommand } = await import('./commands/warm.js');
       const io = { ...output, progress: process.stderr, input: process.stdin };
-      done(await warmCommand({ ...options, list }, io));
+      const { sourceNamed } = await import('./named-config.js');
+      done(await warmCommand({ ...options, ...sourceNamed(options), list }, io));
     });
   withConfig('doctor', 'look for what keeps an instance from starting or running well')
     .option('--json', 'for programs', false)
     .action(async (options: JsonArguments) => {
       const { doctorCommand } = await import('./commands/doctor.js');
-      done(await doctorCommand(options, output));
+      const { sourceNamed } = await import('./named-config.js');
+      done(await doctorCommand({ ...options, ...sourceNamed(options) }, output));
     });
   const onDevices = (name: string, description: string): Command =>
     program
@@ -194,6 +181,7 @@ function makeProgram(done: (status: number) => void): Command {
       .description(description)
       .argument('[path]', 'of the file or block device; else the devices of --config')
       .option('-c, --config <file>', 'the configuration')
+      .option('--preset <name>', `one of ${presetNames.join(', ')}, laid under the configuration`)
       .option('--set <key=value...>', 'replace values of the configuration', [])
       .option('--json', 'for programs', false);
   onDevices('inspect', 'show what a device holds: superblocks, segments, a record by its URL')

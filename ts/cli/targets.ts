@@ -1,44 +1,18 @@
 // Which devices and which key a command is about: a path as its argument, or what a configuration names.
 
-import { show, suggest } from '../config/explain.js';
 import { loadConfig } from '../config/load.js';
-import { isPresetName, presetNames } from '../config/presets.js';
 import type { Config, ServedAddress } from '../config/schema.js';
 import { ConfigError } from '../errors.js';
 import { keyOfUrl } from '../proxy/explain.js';
+import { loadSource, type Named, sourceNamed } from './named-config.js';
 
-interface Named {
-  readonly config?: string;
-  readonly set: readonly string[];
+interface NamedTarget extends Named {
   readonly url?: string;
 }
 
-function configOf({ config, set }: Named): Config | null {
-  return config === undefined ? null : loadConfig({ path: config, set }).config;
-}
-
-/**
- * What a configuration is read from: a file, a preset under it, or a preset and --set alone. Throws
- * ConfigError where none is named.
- */
-export function sourceNamed(named: {
-  readonly config?: string;
-  readonly preset?: string;
-  readonly set: string[];
-}): { readonly config?: string; readonly set: string[] } {
-  const { config, preset, set } = named;
-  if (config === undefined && preset === undefined) {
-    const text = 'no configuration is named; give its file with --config, or --preset and --set';
-    throw new ConfigError('CONFIG_INVALID', text);
-  }
-  if (preset !== undefined && !isPresetName(preset)) {
-    const near = suggest(preset, presetNames);
-    const hint = near === null ? '' : `; did you mean ${near}?`;
-    const text = `--preset: found ${show(preset)}; allowed: ${presetNames.join(', ')}${hint}`;
-    throw new ConfigError('CONFIG_INVALID', text);
-  }
-  const layers = preset === undefined ? set : [`preset=${preset}`, ...set];
-  return { ...(config === undefined ? {} : { config }), set: layers };
+function configOf(named: Named): Config | null {
+  const isNamed = named.config !== undefined || named.preset !== undefined;
+  return isNamed ? loadSource(sourceNamed(named)).config : null;
 }
 
 /** Paths. Throws ConfigError where neither the argument nor a configuration names any. */
@@ -55,12 +29,12 @@ export function devicesNamed(path: string | undefined, named: Named): string[] {
   if (paths.length > 0) return paths;
   throw new ConfigError(
     'CONFIG_INVALID',
-    `${named.config}: raw_disk_cache.device_path is missing, so there is no device to look at`,
+    `${named.config ?? '--preset'}: raw_disk_cache.device_path is missing, so there is no device to look at`,
   );
 }
 
 /** The canonical key of --url; null where none is asked for. */
-export function keyNamed(named: Named): string | null {
+export function keyNamed(named: NamedTarget): string | null {
   const { url } = named;
   if (url === undefined) return null;
   // Without a configuration the key is what no rule has changed.

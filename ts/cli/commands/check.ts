@@ -2,17 +2,14 @@
 // amounts to and which of its keys change nothing yet. With a URL it also tells what a request for
 // it would get; that answer comes from the flow itself, handed in by main.ts.
 
-import { type LoadedConfig, loadConfig } from '../../config/load.js';
+import type { LoadedConfig } from '../../config/load.js';
 import type { Config, RouteConfig } from '../../config/schema.js';
 import { formatListen } from '../../config/values.js';
 import { ConfigError } from '../../errors.js';
 import { formatSize } from '../../units.js';
+import { type ConfigSource, loadSource } from '../named-config.js';
 
-export interface CheckOptions {
-  /** Path of the file; without one `set` is all of it. */
-  readonly config?: string;
-  /** KEY=VALUE, in the order given. */
-  readonly set: string[];
+export interface CheckOptions extends ConfigSource {
   readonly url?: string;
   /** GET by default. */
   readonly method?: string;
@@ -62,10 +59,7 @@ function summarise(config: Config): string[] {
 
 function load(options: CheckOptions, io: CommandOutput): LoadedConfig | null {
   try {
-    return loadConfig({
-      ...(options.config === undefined ? {} : { path: options.config }),
-      set: options.set,
-    });
+    return loadSource(options);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     for (const line of error.message.split('\n')) io.stderr(line);

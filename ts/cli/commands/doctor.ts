@@ -4,17 +4,15 @@
 import { accessSync, constants, readFileSync, statfsSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { dirname } from 'node:path';
-import { loadConfig } from '../../config/load.js';
 import type { Config, RawDiskConfig, ServedAddress } from '../../config/schema.js';
 import { formatListen } from '../../config/values.js';
 import { loadAddon } from '../../native/binding.js';
 import { formatSize } from '../../units.js';
 import { columnLines } from '../columns.js';
+import { type ConfigSource, loadSource } from '../named-config.js';
 import type { CommandOutput } from './check.js';
 
-export interface DoctorOptions {
-  readonly config: string;
-  readonly set: readonly string[];
+export interface DoctorOptions extends ConfigSource {
   readonly json: boolean;
 }
 
@@ -245,7 +243,7 @@ export async function findings(config: Config, notInEffect: readonly string[]): 
 
 /** Exit status: 0, or 1 where something would keep an instance from starting. */
 export async function doctorCommand(options: DoctorOptions, io: CommandOutput): Promise<number> {
-  const { config, notInEffect } = loadConfig({ path: options.config, set: options.set });
+  const { config, notInEffect } = loadSource(options);
   const all = await findings(config, notInEffect);
   if (options.json) io.stdout(JSON.stringify(all, null, 2));
   else {

@@ -1,25 +1,17 @@
 // `millrace serve`: runs what a configuration says until a signal asks it to stop. The assembly is in
 // ts/system.ts; here are the lines that a service manager reads and the signals that it sends.
 
-import { loadConfig } from '../../config/load.js';
 import { createLog, type ProgramLog } from '../../observe/log.js';
 import { type System, startSystem } from '../../system.js';
-
-export interface ServeOptions {
-  /** Path of the file; without one `set` is all of it. */
-  readonly config?: string;
-  /** KEY=VALUE, in the order given. */
-  readonly set: readonly string[];
-}
+import { type ConfigSource, loadSource } from '../named-config.js';
 
 const stopSignals = ['SIGTERM', 'SIGINT'] as const;
 // What a shell reports for a program that a signal ended: 128 and the number of the signal.
 const exitOfSignal: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143 };
 
 /** Exit status: 0 after an orderly stop. Rejects with the MillraceError that prevented the start. */
-export async function serveCommand(options: ServeOptions): Promise<number> {
-  const { config: path, set } = options;
-  const loaded = loadConfig({ ...(path === undefined ? {} : { path }), set });
+export async function serveCommand(source: ConfigSource): Promise<number> {
+  const loaded = loadSource(source);
   const log = createLog(loaded.config.logLevel);
   try {
     const system = await startSystem(loaded, log);

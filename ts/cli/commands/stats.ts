@@ -1,14 +1,12 @@
 // `millrace stats`: every counter of a running instance, asked for through its admin listener.
 
-import { loadConfig } from '../../config/load.js';
 import { formatSize } from '../../units.js';
 import { adminOf, askAdmin } from '../admin-client.js';
 import { columnLines } from '../columns.js';
+import { type ConfigSource, loadSource } from '../named-config.js';
 import type { CommandOutput } from './check.js';
 
-export interface StatsOptions {
-  readonly config: string;
-  readonly set: readonly string[];
+export interface StatsOptions extends ConfigSource {
   /** The answer as it came, for programs. */
   readonly json: boolean;
 }
@@ -49,7 +47,7 @@ export function statsLines(title: string, value: object): string[] {
 
 /** Exit status 0. Rejects with the ConfigError that says why nobody could be asked. */
 export async function statsCommand(options: StatsOptions, io: CommandOutput): Promise<number> {
-  const { config, source } = loadConfig({ path: options.config, set: options.set });
+  const { config, source } = loadSource(options);
   const { value } = await askAdmin(adminOf(config, source), 'GET', '/stats');
   if (options.json) {
     io.stdout(JSON.stringify(value, null, 2));

@@ -4,18 +4,16 @@
 import { readFileSync } from 'node:fs';
 import { Agent } from 'node:http';
 import { text as readStream } from 'node:stream/consumers';
-import { loadConfig } from '../../config/load.js';
 import type { Config, ServedAddress } from '../../config/schema.js';
 import { formatListen } from '../../config/values.js';
 import { ConfigError } from '../../errors.js';
 import { formatSize } from '../../units.js';
+import { type ConfigSource, loadSource } from '../named-config.js';
 import { startProgress } from '../progress.js';
 import { type WarmTarget, warmUrl } from '../warm-request.js';
 import type { CommandOutput } from './check.js';
 
-export interface WarmOptions {
-  readonly config: string;
-  readonly set: readonly string[];
+export interface WarmOptions extends ConfigSource {
   /** The list; "-" for the standard input. */
   readonly list: string;
   /** Requests at a time. */
@@ -80,7 +78,7 @@ export async function warmCommand(
     readonly input: NodeJS.ReadableStream;
   },
 ): Promise<number> {
-  const { config } = loadConfig({ path: options.config, set: options.set });
+  const { config } = loadSource(options);
   const address = addressOf(config, options.port);
   const fields = fieldsOf(options.header);
   const urls = await readList(options.list, io.input);

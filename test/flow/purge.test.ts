@@ -2,6 +2,7 @@
 // across restarts, while a body is on its way, and over the PURGE method with its guards.
 
 import test from 'ava';
+import { ClientError } from '../../ts/errors.js';
 import { type ProxyOptions, type Scene, withProxy } from '../support/harness.js';
 import type { Script } from '../support/scripted-origin.js';
 import { gate, until } from '../support/until.js';
@@ -88,6 +89,47 @@ for (const store of ['raw', 'file'] as const) {
     );
   });
 }
+
+test('purge: letters outside ASCII are those of the request line, and tags are UTF-8', async (t) => {
+  const origin: Script = (request, reply) =>
+    reply.send({
+      fields: [...lifetime, 'Surrogate-Key', Buffer.from('gr\u{f6}\u{df}e').toString('latin1')],
+      body: request.target,
+    });
+  await withProxy(t, { origin }, async (scene) => {
+    const written = 'http://site.test/gr\u{f6}\u{df}e/\u{142}';
+    const asked = '/gr%C3%B6%C3%9Fe/%C5%82';
+    for (const request of [{ url: written }, { prefix: written }, { tag: 'gr\u{f6}\u{df}e' }]) {
+      await scene.get(asked);
+      await scene.get('/other');
+      t.is(await stateOf(scene, asked), 'HIT');
+      const { target } = await scene.purge(request);
+      t.is(target, 'tag' in request ? 'gr\u{f6}\u{df}e' : `http://site.test${asked}`);
+      t.is(await stateOf(scene, asked), 'MISS');
+      t.is(await stateOf(scene, '/other'), 'tag' in request ? 'MISS' : 'HIT');
+    }
+  });
+});
+
+test('purge: what can be no key is refused, and a long text is not repeated whole', async (t) => {
+  await withProxy(t, { origin: counting() }, async (scene) => {
+    const refused = { instanceOf: ClientError, code: 'ERR_MILLRACE_CLIENT_BAD_REQUEST' };
+    for (const key of [
+      'foo',
+      '/a',
+      'http://',
+      'http://site.test/a b',
+      'http://site.test/\u{142}',
+    ]) {
+      const { message } = (await t.throwsAsync(scene.purge({ key }), refused))!;
+      t.true(message.startsWith(`${key} is no key`), message);
+    }
+    const long = `http://site.test:99999/${'x'.repeat(20_000)}`;
+    const { message } = (await t.throwsAsync(scene.purge({ url: long }), refused))!;
+    t.true(message.length < 400);
+    t.is(scene.counters().purges, 0);
+  });
+});
 
 test('purge: whoever waits for a head when the purge comes gets the version after it', async (t) => {
   const opened = gate();

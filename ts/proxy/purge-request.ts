@@ -25,6 +25,8 @@ export interface PurgeReport {
 const names = ['url', 'key', 'prefix', 'tag', 'all'] as const;
 const prefixBytesMax = 2048;
 const tagBytesMax = 1024;
+/** Of what was given, so much is repeated to who gave it. */
+const shownMax = 200;
 
 /** Anything from outside as a request. Throws ClientError `CLIENT_BAD_REQUEST`. */
 export function readPurgeRequest(value: unknown): PurgeRequest {
@@ -49,12 +51,27 @@ function refuse(): never {
 
 /** Resolves when the purge is durable; rejects with StoreError where it cannot be made so. */
 export async function purge(services: Services, request: PurgeRequest): Promise<PurgeReport> {
+  return carryOut(services, targetOf(services, request), request.soft ?? false);
+}
+
+/** The same for the URL of a request, byte by byte as it came. */
+export async function purgeUrl(
+  services: Services,
+  url: string,
+  soft: boolean,
+): Promise<PurgeReport> {
+  return carryOut(services, targetOfUrl(services, url), soft);
+}
+
+async function carryOut(
+  services: Services,
+  target: PurgeTarget,
+  soft: boolean,
+): Promise<PurgeReport> {
   const { store } = services;
   if (store === null) {
     throw new ClientError('CLIENT_BAD_REQUEST', 'enable_cache is false: there is nothing to purge');
   }
-  const target = targetOf(services, request);
-  const soft = request.soft ?? false;
   services.counters.purges += 1;
   try {
     await purgeIn(store, services, target, soft);
@@ -62,7 +79,8 @@ export async function purge(services: Services, request: PurgeRequest): Promise<
     services.counters.purgesFailed += 1;
     throw error;
   }
-  return { kind: target.kind, target: purgeText(target), soft };
+  const text = purgeText(target);
+  return { kind: target.kind, target: target.kind === 'tag' ? fromBytes(text) : text, soft };
 }
 
 async function purgeIn(
@@ -78,10 +96,14 @@ async function purgeIn(
 
 function targetOf(services: Services, request: PurgeRequest): PurgeTarget {
   if ('all' in request) return { kind: 'all' };
-  if ('key' in request) return { kind: 'key', key: request.key };
+  if ('key' in request) return { kind: 'key', key: checkedKey(request.key) };
   if ('tag' in request) return { kind: 'tag', tag: checkedTag(request.tag) };
   if ('prefix' in request) return { kind: 'prefix', prefix: checkedPrefix(request.prefix) };
-  const url = /^(https?):\/\/([^/?#@]+)(\/[^#]*)?$/i.exec(request.url);
+  return targetOfUrl(services, escaped(request.url));
+}
+
+function targetOfUrl(services: Services, given: string): PurgeTarget {
+  const url = /^(https?):\/\/([^/?#@]+)(\/[^#]*)?$/i.exec(given);
   // Without a trusted proxy in front every client speaks plain HTTP to us, whatever people call their site.
   const isSecure = services.trusted !== null && url?.[1]?.toLowerCase() === 'https';
   const scheme = isSecure ? 'https' : 'http';
@@ -89,15 +111,42 @@ function targetOf(services: Services, request: PurgeRequest): PurgeTarget {
   if (key === null) {
     throw new ClientError(
       'CLIENT_BAD_REQUEST',
-      `${request.url} is not an absolute http URL that a route takes; ` +
+      `${shown(given)} is not an absolute http URL that a route takes; ` +
         'millrace check --url URL shows its route and key',
     );
   }
   return { kind: 'key', key };
 }
 
+/** Letters outside ASCII as clients send them in a request line. */
+function escaped(text: string): string {
+  return text.replace(/[^\0-\x7f]+/g, (letters) =>
+    Array.from(Buffer.from(letters, 'utf8'), (byte) => `%${byte.toString(16).toUpperCase()}`).join(
+      '',
+    ),
+  );
+}
+
+/** Texts of the wire have a character for each byte; people write tags in UTF-8. */
+const toBytes = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
+const fromBytes = (text: string): string => Buffer.from(text, 'latin1').toString('utf8');
+
+const shown = (text: string): string =>
+  text.length > shownMax ? `${text.slice(0, shownMax)}...` : text;
+
+/** A character for each byte, as `inspect` and `Cache-Status` show it. */
+function checkedKey(key: string): string {
+  if (/^https?:\/\/[\x21-\x7e\x80-\xff]+$/.test(key)) return key;
+  throw new ClientError(
+    'CLIENT_BAD_REQUEST',
+    `${shown(key)} is no key; a key looks like "http://example.com/a?b=c", ` +
+      'and millrace check --url URL prints that of a URL',
+  );
+}
+
 function checkedTag(tag: string): string {
-  if (Buffer.byteLength(tag, 'latin1') <= tagBytesMax && /^[^\s,]+$/.test(tag)) return tag;
+  const bytes = toBytes(tag);
+  if (bytes.length <= tagBytesMax && /^[^\s,]+$/.test(tag)) return bytes;
   throw new ClientError(
     'CLIENT_BAD_REQUEST',
     `a tag has no spaces and commas and at most ${tagBytesMax} bytes`,
@@ -105,7 +154,8 @@ function checkedTag(tag: string): string {
 }
 
 /** Scheme and host in lower case, as in a key; the path as it is. */
-function checkedPrefix(prefix: string): string {
+function checkedPrefix(given: string): string {
+  const prefix = escaped(given);
   const match = /^(https?:\/\/[^/]+)(\/[^#\s]*)?$/i.exec(prefix);
   const text = match === null ? '' : `${match[1]!.toLowerCase()}${match[2] ?? ''}`;
   const isPlain = /^[\x21-\x7e\x80-\xff]+$/.test(text);

@@ -7,7 +7,7 @@ import type { PurgeConfig } from '../config/schema.js';
 import { ClientError } from '../errors.js';
 import { fieldLines, type RawFields } from '../http/fields.js';
 import type { Exchange, StepName } from './exchange.js';
-import { purge as purgeTarget } from './purge-request.js';
+import { purgeUrl } from './purge-request.js';
 
 export async function purge(exchange: Exchange): Promise<StepName> {
   const { services, host, target, fields } = exchange;
@@ -30,10 +30,7 @@ export async function purge(exchange: Exchange): Promise<StepName> {
         );
   }
   const soft = isSoft(fields);
-  const report = await purgeTarget(services, {
-    url: `${exchange.scheme}://${host}${target}`,
-    soft,
-  });
+  const report = await purgeUrl(services, `${exchange.scheme}://${host}${target}`, soft);
   const body = Buffer.from(`${JSON.stringify({ purged: report })}\n`);
   exchange.response.writeHead(200, 'OK', [
     'Content-Type',

@@ -84,7 +84,7 @@ Result<Ref<Store>> Store::open(const StoreOptions& options,
   }
   auto store = Ref<Store>::adopt(new Store(options, buffers));
   store->volumes_ = std::move(volumes);
-  const Status status = store->start_volumes(options);
+  const Status status = store->start_volumes(options, left_out);
   if (!status.ok()) return status;
   return store;
 }
@@ -108,7 +108,32 @@ Result<Ref<Store>> Store::open(const StoreOptions& options, std::unique_ptr<Devi
   return store;
 }
 
-Status Store::start_volumes(const StoreOptions& options) {
+// Writes a new group into all volumes. One that can be read and not written costs its share as well; what it
+// missed from here on it must not serve later, so the others take yet another group, which it does not have.
+Status Store::claim_volumes(VolumeStart* start, std::vector<LeftOutVolume>* left_out) {
+  for (bool is_whole = false; !is_whole;) {
+    is_whole = true;
+    start->group.generation++;
+    uint8_t name[8];
+    const Status random = fill_random(name);
+    if (!random.ok()) return random;
+    start->group.id = load_le<uint64_t>(name, 0);
+    for (auto at = volumes_.begin(); at != volumes_.end();) {
+      const Status status = (*at)->claim(*start);
+      if (status.ok()) {
+        ++at;
+        continue;
+      }
+      left_out->push_back(LeftOutVolume{(*at)->device().facts().path, status});
+      if (status.code() != Code::io || volumes_.size() == 1) return status;
+      at = volumes_.erase(at);
+      is_whole = false;
+    }
+  }
+  return Status();
+}
+
+Status Store::start_volumes(const StoreOptions& options, std::vector<LeftOutVolume>* left_out) {
   VolumeGroup newest{};
   ByteCount total_size = 0;
   for (const std::unique_ptr<Volume>& volume : volumes_) {
@@ -138,15 +163,11 @@ Status Store::start_volumes(const StoreOptions& options) {
     volume->staging().on_relief(&Store::relieve_fills, this);
     start.birth = std::max(start.birth, volume->next_birth());
     start.incarnation = std::max(start.incarnation, volume->next_incarnation());
-    weights_.push_back(static_cast<uint32_t>(std::clamp<ByteCount>(size / kWeightUnit, 1,
-                                                                   kMaximumWeight)));
   }
   start.incarnation_end = start.incarnation + kIncarnationStep;
-  start.group.generation = newest.generation + 1;
-  uint8_t name[8];
-  Status status = fill_random(name);
+  start.group = newest;
+  const Status status = claim_volumes(&start, left_out);
   if (!status.ok()) return status;
-  start.group.id = load_le<uint64_t>(name, 0);
   group_ = start.group;
   birth_.store(start.birth);
   incarnation_.store(start.incarnation);
@@ -154,9 +175,11 @@ Status Store::start_volumes(const StoreOptions& options) {
   start.warmed_context = this;
   warming_ = volume_count();
   for (const std::unique_ptr<Volume>& volume : volumes_) {
-    status = volume->start(start);
-    if (!status.ok()) return status;
+    const ByteCount size = volume->superblock().geometry.device_size;
+    weights_.push_back(static_cast<uint32_t>(std::clamp<ByteCount>(size / kWeightUnit, 1,
+                                                                   kMaximumWeight)));
   }
+  for (const std::unique_ptr<Volume>& volume : volumes_) volume->start(start);
   wait_until_warm(options.warm_grace_ms);
   return Status();
 }

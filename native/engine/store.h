@@ -66,8 +66,8 @@ class Store : public RefCounted<Store> {
 
   // With devices: reads superblocks, purges and what is needed to write (blocks; call on a thread that may);
   // footers are loaded behind it, and until they are the store misses what they name. The store owns the
-  // devices from then on, also when it fails. Of several devices those that cannot be read are left out
-  // and named in *left_out; any other defect fails the start, and so does a lack of readable devices.
+  // devices from then on, also when it fails. Of several devices those that cannot be read or written are
+  // left out and named in *left_out; any other defect fails the start, and so does a lack of usable ones.
   static Result<Ref<Store>> open(const StoreOptions& options,
                                  std::vector<std::unique_ptr<Device>> devices,
                                  std::vector<LeftOutVolume>* left_out);
@@ -208,7 +208,8 @@ class Store : public RefCounted<Store> {
 
  private:
   Store(const StoreOptions& options, ByteCount buffers);
-  Status start_volumes(const StoreOptions& options);
+  Status start_volumes(const StoreOptions& options, std::vector<LeftOutVolume>* left_out);
+  Status claim_volumes(VolumeStart* start, std::vector<LeftOutVolume>* left_out);
   ReaderContext reader_context(uint32_t volume);
   const HashKey& hash_key(uint32_t volume) const {
     return volumes_.empty() ? hash_key_ : volumes_[volume]->hash_key();

@@ -83,9 +83,9 @@ void Volume::recover(const VolumeOptions& options, bool discard) {
   Counters::add(counters_.recovery_ms, monotonic_ms() - started);
 }
 
-Status Volume::start(const VolumeStart& start) {
+Status Volume::claim(const VolumeStart& start) {
   MR_ASSERT_OP(start.birth, >=, next_birth_);
-  MR_ASSERT_OP(start.incarnation, >=, superblock_.next_incarnation);
+  MR_ASSERT_OP(start.incarnation_end, >=, superblock_.next_incarnation);
   superblock_.superblock_sequence++;
   superblock_.group_generation = start.group.generation;
   superblock_.group_id = start.group.id;
@@ -95,7 +95,10 @@ Status Volume::start(const VolumeStart& start) {
   superblock_.clean = false;
   Status status = write_superblock(*device_, superblock_);
   if (status.ok()) status = purge_log_->start();
-  if (!status.ok()) return status;
+  return status;
+}
+
+void Volume::start(const VolumeStart& start) {
   AppenderOptions append;
   append.uuid = superblock_.uuid;
   append.block_size = superblock_.block_size;
@@ -123,7 +126,6 @@ Status Volume::start(const VolumeStart& start) {
         std::make_unique<Scrubber>(*device_, *ring_, *index_, *warmer_, counters_, scrub_);
     scrubber_->start();
   }
-  return Status();
 }
 
 bool Volume::admits(const KeyHash& object) {

@@ -1,6 +1,6 @@
 // One device of a store: its superblock, ring, index, staging and write head, put together in the order of a
 // start. A store has one volume, or several whose keys are spread by rendezvous hashing; a volume that fails
-// costs its own share. identify(), recover(), start() and close() block; the rest may be called from any
+// costs its own share. identify(), recover(), claim() and close() block; the rest may be called from any
 // thread.
 #pragma once
 
@@ -65,8 +65,11 @@ class Volume {
   // One above every birth that recovery saw; incarnations below the other were given out by earlier lives.
   Sequence next_birth() const { return next_birth_; }
   uint64_t next_incarnation() const { return superblock_.next_incarnation; }
-  // Marks the superblock as in use, starts the write head and begins to load footers.
-  Status start(const VolumeStart& start);
+  // Marks the superblock as in use and makes the journal ready: the device can be written. Once more for
+  // another group where one of the volumes failed at it.
+  Status claim(const VolumeStart& start);
+  // After claim(): starts the write head and begins to load footers.
+  void start(const VolumeStart& start);
   // Stops the write head, seals, marks clean. Idempotent.
   void close(Sequence birth);
 

@@ -27,13 +27,27 @@ DiskImage disk_number(uint8_t number) {
   return device.snapshot();
 }
 
+// A device that can be looked at when the store has given it up.
+class LentDevice final : public Device {
+ public:
+  explicit LentDevice(std::shared_ptr<FaultDevice> device) : device_(std::move(device)) {}
+  const DeviceFacts& facts() const override { return device_->facts(); }
+  Status submit(IoRequest* request) override { return device_->submit(request); }
+  void close() override { device_->close(); }
+
+ private:
+  const std::shared_ptr<FaultDevice> device_;
+};
+
 struct Several {
   Ref<Store> store;
-  std::vector<FaultDevice*> devices;  // owned by the store
+  std::vector<std::shared_ptr<FaultDevice>> devices;
   std::vector<LeftOutVolume> left_out;
   Status status{};
 
-  explicit Several(const std::vector<DiskImage>& disks, uint32_t unreadable = ~uint32_t{0}) {
+  // Of the first device every write fails from `failing_write` on; 0: none.
+  explicit Several(const std::vector<DiskImage>& disks, uint32_t unreadable = ~uint32_t{0},
+                   uint64_t failing_write = 0) {
     StoreOptions options;
     options.memory_limit = 128 * kMiB;
     options.l1_budget = 0;
@@ -41,10 +55,11 @@ struct Several {
     options.poison_pages = true;
     std::vector<std::unique_ptr<Device>> owned;
     for (const DiskImage& disk : disks) {
-      auto device = std::make_unique<FaultDevice>(disk);
+      auto device = std::make_shared<FaultDevice>(disk);
       if (devices.size() == unreadable) device->fail_reads(1, 1000000);
-      devices.push_back(device.get());
-      owned.push_back(std::move(device));
+      if (devices.empty() && failing_write > 0) device->fail_writes(failing_write, 1000000);
+      devices.push_back(device);
+      owned.push_back(std::make_unique<LentDevice>(device));
     }
     Result<Ref<Store>> opened = Store::open(options, std::move(owned), &left_out);
     status = opened.status();
@@ -57,7 +72,7 @@ struct Several {
   std::vector<DiskImage> close() {
     store->close();
     std::vector<DiskImage> disks;
-    for (FaultDevice* device : devices) disks.push_back(device->snapshot());
+    for (const auto& device : devices) disks.push_back(device->snapshot());
     return disks;
   }
   void put_all(uint64_t version) {
@@ -173,6 +188,41 @@ TEST_CASE("volumes: a device that cannot be read at the start is left out, and n
   CHECK(right < kObjects * 3 / 4);
 }
 
+// What most SSDs do at their end. The first write is that of superblock copy 0, the second that of copy 1:
+// where only the second fails, one copy names the group that the start began with.
+TEST_CASE("volumes: a device that cannot be written at the start is left out, and starts empty later") {
+  for (const uint64_t failing : {1, 2, 4}) {
+    INFO("writes fail from number ", failing);
+    std::vector<DiskImage> disks;
+    {
+      Several two({disk_number(1), disk_number(2)});
+      two.put_all(0);
+      disks = two.close();
+    }
+    {
+      Several one(disks, ~uint32_t{0}, failing);
+      REQUIRE(one.status.ok());
+      if (failing > 2) {
+        // Two copies suffice; what fails later is seen when something is written.
+        CHECK(one.left_out.empty());
+        CHECK(one.store->volume_count() == 2);
+        continue;
+      }
+      REQUIRE(one.left_out.size() == 1);
+      CHECK(one.left_out[0].status.code() == Code::io);
+      CHECK(one.store->volume_count() == 1);
+      const uint64_t right = one.count_right(0);
+      CHECK(right > kObjects / 4);
+      CHECK(right < kObjects * 3 / 4);
+      for (uint64_t i = 0; i < kObjects; i++) CHECK(purge_key(*one.store, key_for(i)).ok());
+      disks = one.close();
+    }
+    Several two(disks);
+    REQUIRE(two.status.ok());
+    CHECK(two.count_right(0) == 0);
+  }
+}
+
 TEST_CASE("volumes: what a device held while it was away is never found again") {
   std::vector<DiskImage> disks;
   {
@@ -240,7 +290,7 @@ TEST_CASE("volumes: one that was given up starts empty, and purges are durable w
     wait_until([&] { return two.store->volume(1).is_abandoned(); });
     CHECK(!two.store->volume(0).is_off());
     for (uint64_t i = 0; i < kObjects; i++) CHECK(purge_key(*two.store, key_for(i)).ok());
-    for (FaultDevice* device : two.devices) disks.push_back(device->snapshot());
+    for (const auto& device : two.devices) disks.push_back(device->snapshot());
   }
   Several again(disks);
   REQUIRE(again.status.ok());

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <sstream>
 
+#include "layout/superblock.h"
 #include "test/support.h"
 
 namespace millrace::test {
@@ -14,7 +15,7 @@ namespace millrace::test {
 namespace {
 
 constexpr size_t kRow = 32;
-const char* const kFindings[] = {"found", "stale", "gone"};
+const char* const kFindings[] = {"found", "stale", "gone", "parts", "leads"};
 
 uint8_t digit(char character) {
   return static_cast<uint8_t>(character >= 'a' ? character - 'a' + 10 : character - '0');
@@ -27,6 +28,22 @@ void append_row(std::string* text, ByteOffset offset, Bytes row) {
   int at = std::snprintf(buffer, sizeof(buffer), "%llx ", static_cast<unsigned long long>(offset));
   for (const uint8_t byte : row) at += std::snprintf(buffer + at, 3, "%02x", byte);
   text->append(buffer, static_cast<size_t>(at)).push_back('\n');
+}
+
+std::string escaped(const std::string& key) {
+  std::string text;
+  for (const char character : key) {
+    if (character == '\n') {
+      text += "%0A";
+    } else {
+      text.push_back(character);
+    }
+  }
+  return text;
+}
+
+void unescape(std::string* text) {
+  for (size_t found; (found = text->find("%0A")) != std::string::npos;) text->replace(found, 3, "\n");
 }
 
 }  // namespace
@@ -72,7 +89,7 @@ DiskImage image_of(const std::string& text) {
   return disk;
 }
 
-// FINDING BODY-LENGTH BODY-CRC32C HEAD-CRC32C KEY, line feeds of the key as %0A.
+// FINDING BODY-LENGTH BODY-CRC32C HEAD-CRC32C KEY [DETAIL], line feeds of keys as %0A.
 std::string objects_text(const std::vector<GoldenObject>& objects) {
   std::string text;
   for (const GoldenObject& object : objects) {
@@ -81,14 +98,8 @@ std::string objects_text(const std::vector<GoldenObject>& objects) {
                   kFindings[static_cast<size_t>(object.finding)],
                   static_cast<unsigned long long>(object.body_length), object.body_crc,
                   object.head_crc);
-    text += buffer;
-    for (const char character : object.key) {
-      if (character == '\n') {
-        text += "%0A";
-      } else {
-        text.push_back(character);
-      }
-    }
+    text += buffer + escaped(object.key);
+    if (!object.detail.empty()) text += " " + escaped(object.detail);
     text.push_back('\n');
   }
   return text;
@@ -97,19 +108,27 @@ std::string objects_text(const std::vector<GoldenObject>& objects) {
 std::vector<GoldenObject> objects_of(const std::string& text) {
   std::istringstream lines(text);
   std::vector<GoldenObject> objects;
-  std::string finding;
-  GoldenObject object;
-  while (lines >> finding >> std::dec >> object.body_length >> std::hex >> object.body_crc >>
-         object.head_crc >> object.key) {
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string finding;
+    GoldenObject object;
+    words >> finding >> std::dec >> object.body_length >> std::hex >> object.body_crc >>
+        object.head_crc >> object.key;
+    REQUIRE(!words.fail());
+    words >> object.detail;
     const auto at = std::find(std::begin(kFindings), std::end(kFindings), finding);
     REQUIRE(at != std::end(kFindings));
     object.finding = static_cast<GoldenFinding>(at - std::begin(kFindings));
-    for (size_t found; (found = object.key.find("%0A")) != std::string::npos;) {
-      object.key.replace(found, 3, "\n");
-    }
+    unescape(&object.key);
+    unescape(&object.detail);
     objects.push_back(object);
   }
   return objects;
+}
+
+std::string golden_path(const std::string& name) {
+  return std::string(MILLRACE_GOLDEN) + "/format-" + std::to_string(kFormatMajor) + "." +
+         std::to_string(kFormatMinor) + name;
 }
 
 std::string file_text(const std::string& path) {

@@ -15,15 +15,20 @@ enum class GoldenFinding : uint8_t {
   found,
   stale,  // by a soft purge
   gone,   // by a hard purge
+  parts,  // an incomplete object
+  leads,  // not an object: the key that a request makes of the fields that a Vary marker names
 };
 
 struct GoldenObject {
   std::string key;  // as it is stored, a variant's with its fields
   GoldenFinding finding = GoldenFinding::found;
-  // What was stored last under this key; all 0 of what is gone.
+  // What was stored last under this key; all 0 of what is gone or leads.
   ByteCount body_length = 0;
   uint32_t body_crc = 0;
   uint32_t head_crc = 0;
+  // parts: the bytes that are stored, "0-100,200-300", and body_crc is theirs. leads: what follows the
+  // primary key in the key under which the marker says that the variant is stored, or "-".
+  std::string detail{};
   friend bool operator==(const GoldenObject&, const GoldenObject&) = default;
 };
 
@@ -36,6 +41,8 @@ DiskImage image_of(const std::string& text);
 std::string objects_text(const std::vector<GoldenObject>& objects);
 std::vector<GoldenObject> objects_of(const std::string& text);
 
+// The path of an image of this format version without its ending: "" is the first one's name.
+std::string golden_path(const std::string& name);
 std::string file_text(const std::string& path);
 void write_file(const std::string& path, const std::string& text);
 

@@ -1,16 +1,9 @@
-// Writes the golden image: two lives of the shipped store with something of everything in them, the second
-// one cut off in the middle. Not run with the others, because the image is to stay as it is:
+// Writes the first golden image: two lives of the shipped store with something of everything in them, the
+// second one cut off in the middle. Not run with the others, because the image is to stay as it is:
 //
-//   build/native-plain/millrace-test --no-skip --test-case='golden: writes*'
-#include <atomic>
-#include <map>
-
-#include "base/crc32c.h"
-#include "engine/format.h"
-#include "engine/store.h"
+//   build/native-plain/millrace-test --no-skip --test-case='golden: writes an image of everything'
 #include "layout/key.h"
-#include "test/golden-image.h"
-#include "test/support.h"
+#include "test/golden-writer.h"
 
 namespace millrace::test {
 
@@ -18,39 +11,6 @@ namespace {
 
 const std::string kHost = "http://golden.example/";
 const std::string kVary("accept-language\0", 16);
-
-class Writer {
- public:
-  std::map<std::string, GoldenObject> objects;
-
-  void put_object(TestStore& store, const std::string& key, Bytes body, PutOptions options = {}) {
-    options.head.etag = "\"" + std::to_string(++version_) + "\"";
-    options.head.fields = "Content-Type: text/plain\r\nX-Name: " + key.substr(0, key.find('\n')) + "\r\n";
-    put(*store.store, key, body, options);
-    note(store, key);
-  }
-
-  // Remembers what is stored under the key as it is now.
-  void note(TestStore& store, const std::string& key) {
-    const Lookup lookup = find(*store.store, key);
-    REQUIRE(lookup.found == Found::hit);
-    std::vector<uint8_t> body;
-    REQUIRE(body_of(*store.store, lookup.record, &body));
-    objects[key] = GoldenObject{key, GoldenFinding::found, body.size(), crc32c(body),
-                                crc32c(lookup.record->head_bytes())};
-    // One record after the other: what waits in the queue may be replaced there.
-    store.flush();
-  }
-
-  void purged(const std::string& key, bool soft) {
-    GoldenObject& object = objects[key];
-    object = soft ? object : GoldenObject{key};
-    object.finding = soft ? GoldenFinding::stale : GoldenFinding::gone;
-  }
-
- private:
-  uint64_t version_ = 0;
-};
 
 PutOptions tagged(std::string_view tag) {
   PutOptions options;
@@ -64,7 +24,7 @@ PutOptions raw() {
   return options;
 }
 
-void put_sizes(Writer* writer, TestStore& store) {
+void put_sizes(GoldenWriter* writer, TestStore& store) {
   writer->put_object(store, kHost + "empty", Bytes());
   writer->put_object(store, kHost + "small", text_for(1, 100));
   writer->put_object(store, kHost + "aligned", golden_body(3, 20000), raw());
@@ -90,7 +50,7 @@ void put_sizes(Writer* writer, TestStore& store) {
   writer->note(store, kHost + "varies");
 }
 
-void put_and_purge(Writer* writer, TestStore& store) {
+void put_and_purge(GoldenWriter* writer, TestStore& store) {
   for (const bool soft : {false, true}) {
     const std::string suffix = soft ? "-soft" : "-hard";
     writer->put_object(store, kHost + "key" + suffix, text_for(10, 50));
@@ -114,14 +74,9 @@ void put_and_purge(Writer* writer, TestStore& store) {
 
 }  // namespace
 
-TEST_CASE("golden: writes a new image" * doctest::skip()) {
-  FaultDevice empty((DiskImage(kDiskSize)));
-  FormatReport report;
-  std::atomic<uint64_t> progress{0};
-  const std::atomic<bool> cancel{false};
-  REQUIRE(format_device(empty, FormatOptions{}, &report, &progress, &cancel).ok());
-  Writer writer;
-  DiskImage disk = empty.snapshot();
+TEST_CASE("golden: writes an image of everything" * doctest::skip()) {
+  GoldenWriter writer;
+  DiskImage disk = formatted_golden_disk();
   {
     TestStore store(disk, 0, 64 * kMiB, /*compress=*/true);
     for (const bool soft : {false, true}) {
@@ -143,12 +98,7 @@ TEST_CASE("golden: writes a new image" * doctest::skip()) {
   writer.purged(kHost + "purged-in-the-next-life", false);
   writer.put_object(store, kHost + "chunks-in-the-open-segment", golden_body(9, kChunkSize + 1), raw());
   store.flush();
-  std::vector<GoldenObject> objects;
-  for (const auto& [key, object] : writer.objects) objects.push_back(object);
-  const std::string base = std::string(MILLRACE_GOLDEN) + "/format-" + std::to_string(kFormatMajor) +
-                           "." + std::to_string(kFormatMinor);
-  write_file(base + ".image.txt", image_text(store.device->snapshot()));
-  write_file(base + ".objects.txt", objects_text(objects));
+  writer.write("", store.device->snapshot());
 }
 
 }  // namespace millrace::test

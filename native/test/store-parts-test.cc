@@ -5,7 +5,7 @@
 #include "engine/store.h"
 #include "layout/head.h"
 #include "layout/key.h"
-#include "test/support.h"
+#include "test/parts.h"
 
 namespace millrace::test {
 
@@ -13,62 +13,6 @@ namespace {
 
 constexpr size_t kBody = 2 * kChunkSize + 5000;
 constexpr ByteCount kMemory = 8 * kMiB;
-
-std::vector<uint8_t> incomplete_head() {
-  HeadOptions options;
-  options.flags = kHeadStrongValidator | kHeadAcceptsRanges | kHeadIncomplete;
-  options.body_length = kBody;
-  return make_head(options);
-}
-
-bool is_incomplete(const MemoryRecord& record) {
-  return (decode_head(record.head_bytes()).value().flags & kHeadIncomplete) != 0;
-}
-
-Ref<Fill> begin_part(Store& store, const std::string& key, ByteOffset begin, ByteOffset end,
-                     const Ref<MemoryRecord>& known = Ref<MemoryRecord>(),
-                     uint64_t length = kBody) {
-  const auto sink = Ref<CountingSink>::adopt(new CountingSink());
-  const Ref<Fill> fill = store.begin_fill(key, notice(sink, 0));
-  FillHead head;
-  head.key = key;
-  head.head = incomplete_head();
-  head.body_length = length;
-  head.keep = true;
-  head.part_begin = begin;
-  head.part_end = end;
-  head.known = known;
-  REQUIRE(fill->begin(std::move(head)).ok());
-  return fill;
-}
-
-// What a request finds before it asks for the part.
-Ref<MemoryRecord> put_part(Store& store, const std::string& key, Bytes body, ByteOffset begin,
-                           ByteOffset end, bool is_new = false) {
-  const Lookup known = find(store, key);
-  const Ref<Fill> fill =
-      begin_part(store, key, begin, end, is_new ? Ref<MemoryRecord>() : known.record, body.size());
-  REQUIRE(fill->append(body.subspan(begin, end - begin)).accepted == end - begin);
-  REQUIRE(fill->finish().ok());
-  return find(store, key).record;
-}
-
-// Brings what lies on the device into memory where only that tells its bounds.
-ByteOffset stored_end(Store& store, const Ref<MemoryRecord>& record, ByteOffset offset,
-                      ByteOffset end) {
-  for (;;) {
-    uint32_t unread = Store::kNoChunk;
-    const ByteOffset found = store.stored_end(*record, offset, end, &unread);
-    if (unread == Store::kNoChunk) return found;
-    std::vector<uint8_t> ignored;
-    (void)read_body(store, record->header.hash, record->header.incarnation,
-                    record->header.object_length, ByteOffset{unread} * kChunkSize, 1, &ignored);
-    if (!store.piece_in_memory(record->volume, record->header.hash, record->header.incarnation,
-                               unread)) {
-      return found;
-    }
-  }
-}
 
 void check_part(Store& store, const Ref<MemoryRecord>& record, Bytes body, ByteOffset begin,
                 ByteOffset end) {
@@ -160,7 +104,7 @@ TEST_CASE("store parts: a part that ends where others have gone on makes the obj
   DiskImage disk = formatted_disk();
   {
     TestStore store(disk, kMemory);
-    const Ref<Fill> fill = begin_part(*store.store, "k", 0, kBody);
+    const Ref<Fill> fill = begin_part(*store.store, "k", 0, kBody, {}, kBody);
     CHECK(is_incomplete(*put_part(*store.store, "k", body, kChunkSize, kBody)));
     REQUIRE(fill->append(Bytes(body).subspan(0, kChunkSize)).accepted == kChunkSize);
     CHECK(is_incomplete(*find(*store.store, "k").record));
@@ -203,7 +147,7 @@ TEST_CASE("store parts: a purge takes what was stored, and a part asked for befo
   TestStore store(formatted_disk(), kMemory);
   const std::vector<uint8_t> body = body_for("k", 1, kBody);
   const Ref<MemoryRecord> known = put_part(*store.store, "k", body, 0, kChunkSize + 9);
-  const Ref<Fill> late = begin_part(*store.store, "k", kChunkSize + 9, kBody, known);
+  const Ref<Fill> late = begin_part(*store.store, "k", kChunkSize + 9, kBody, known, kBody);
   CHECK(purge_key(*store.store, "k").ok());
   CHECK(late->is_purged());
   REQUIRE(late->append(Bytes(body).subspan(kChunkSize + 9)).accepted == kBody - kChunkSize - 9);
@@ -223,7 +167,7 @@ TEST_CASE("store parts: a purge takes what was stored, and a part asked for befo
 TEST_CASE("store parts: followers of a part get its bytes, and none from before it") {
   TestStore store(formatted_disk(), kMemory);
   const std::vector<uint8_t> body = body_for("k", 1, kBody);
-  const Ref<Fill> fill = begin_part(*store.store, "k", 1000, kBody);
+  const Ref<Fill> fill = begin_part(*store.store, "k", 1000, kBody, {}, kBody);
   const auto sink = Ref<CountingSink>::adopt(new CountingSink());
   Fill::Follower* early = fill->follow(999, notice(sink, 0));
   Fill::Follower* first = fill->follow(1000, notice(sink, 0));
@@ -246,7 +190,7 @@ TEST_CASE("store parts: a part that does not fit its body is refused") {
     const Ref<Fill> fill = store->begin_fill("k", notice(sink, 0));
     FillHead head;
     head.key = "k";
-    head.head = is_marked ? incomplete_head() : make_head();
+    head.head = is_marked ? incomplete_head(kBody) : make_head();
     head.body_length = length;
     head.keep = true;
     head.part_begin = from;
@@ -257,7 +201,7 @@ TEST_CASE("store parts: a part that does not fit its body is refused") {
   CHECK(begin(0, 5, kUnknownLength, true) == Code::invalid);
   CHECK(begin(0, 5, 10, false) == Code::invalid);
   CHECK(begin(0, 5, 10, true) == Code::ok);
-  const Ref<Fill> fill = begin_part(*store.store, "k", 10, 20);
+  const Ref<Fill> fill = begin_part(*store.store, "k", 10, 20, {}, kBody);
   REQUIRE(fill->append(body_for("k", 1, 9)).accepted == 9);
   CHECK(fill->finish().code() == Code::invalid);
 }
@@ -268,7 +212,7 @@ TEST_CASE("store parts: bytes behind the part's end reach neither followers nor 
   for (const bool at_once : {true, false}) {
     INFO("at once ", at_once);
     TestStore store(formatted_disk(), kMemory);
-    const Ref<Fill> fill = begin_part(*store.store, "k", 1000, 2000);
+    const Ref<Fill> fill = begin_part(*store.store, "k", 1000, 2000, {}, kBody);
     std::vector<uint8_t> sent(at_once ? 1000 + junk.size() : 1000, junk[0]);
     std::copy(body.begin() + 1000, body.begin() + 2000, sent.begin());
     CHECK(fill->append(sent).accepted == sent.size());

@@ -204,6 +204,16 @@ bool body_of(Store& store, const Ref<MemoryRecord>& record, std::vector<uint8_t>
                    header.object_length, out);
 }
 
+void put_marker(Fill& fill, const PutOptions& options) {
+  if (options.primary.empty()) return;
+  HeadOptions names;
+  names.flags = kHeadVaryMarker;
+  names.vary = options.head.vary;
+  REQUIRE(fill.publish_marker(options.marker.empty() ? make_head(names) : options.marker,
+                              options.floor)
+              .ok());
+}
+
 uint64_t put(Store& store, const std::string& key, Bytes body, const PutOptions& options) {
   const auto sink = Ref<CountingSink>::adopt(new CountingSink());
   const Ref<Fill> fill =
@@ -225,12 +235,7 @@ uint64_t put(Store& store, const std::string& key, Bytes body, const PutOptions&
     resumed = sink->count(0);
   }
   REQUIRE(fill->finish().ok());
-  if (!options.primary.empty()) {
-    HeadOptions marker;
-    marker.flags = kHeadVaryMarker;
-    marker.vary = options.head.vary;
-    REQUIRE(fill->publish_marker(make_head(marker), options.floor).ok());
-  }
+  put_marker(*fill, options);
   return fill->incarnation();
 }
 

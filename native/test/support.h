@@ -133,11 +133,14 @@ std::vector<uint8_t> joined(const std::vector<PageSpan>& spans);
 struct PutOptions {
   std::string primary;  // empty: the key itself
   Sequence floor = 0;   // of the marker under the primary key
+  std::vector<uint8_t> marker{};  // its head; empty: one that only has the names of Vary
   HeadOptions head{};
   bool knows_length = true;
   bool may_compress = true;
   bool heeds_pause = true;  // false: goes on while the disk is behind, whose queue may then refuse
 };
+// The marker that the options ask for, after what the fill has left.
+void put_marker(Fill& fill, const PutOptions& options);
 // One complete fill. Returns the incarnation of the stored version.
 uint64_t put(Store& store, const std::string& key, Bytes body, const PutOptions& options = {});
 

@@ -5,6 +5,7 @@
 
 #include "base/crc32c.h"
 #include "base/endian.h"
+#include "layout/bounds.h"
 
 namespace millrace {
 
@@ -152,6 +153,7 @@ Result<PurgeBlock> decode_purge_block(Bytes bytes, const DeviceUuid& uuid) {
   block.previous = load_le<uint64_t>(bytes, 48);
   block.commit_first = load_le<uint32_t>(bytes, 56);
   if (block.number >= kPurgeBlocksPerHalf || block.generation == 0 ||
+      block.generation > kLargestCounter || block.sequence > kLargestCounter ||
       block.snapshot_blocks > kPurgeBlocksPerHalf || entry_bytes > kEntryRoom ||
       block.previous >= block.generation || block.commit_first > block.number ||
       !all_zero(bytes.subspan(60, kEntriesOffset - 60)) ||

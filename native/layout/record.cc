@@ -16,6 +16,7 @@
 
 #include "base/crc32c.h"
 #include "base/endian.h"
+#include "layout/bounds.h"
 
 namespace millrace {
 
@@ -106,6 +107,9 @@ Result<RecordHeader> peek_fields(Bytes bytes) {
   const RecordHeader header = get_fields(bytes);
   const Status status = check_fields(header);
   if (!status.ok()) return status;
+  if (header.birth > kLargestCounter) {
+    return Status(Code::corrupt, "a record's birth is out of range");
+  }
   return header;
 }
 

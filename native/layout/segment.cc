@@ -20,6 +20,7 @@
 
 #include "base/crc32c.h"
 #include "base/endian.h"
+#include "layout/bounds.h"
 #include "layout/record.h"
 
 namespace millrace {
@@ -64,8 +65,8 @@ Result<SegmentHeader> get_header(Bytes bytes, uint32_t magic, const DeviceUuid& 
   std::copy_n(bytes.begin() + 16, header.uuid.size(), header.uuid.begin());
   header.opened_ms = load_le<uint64_t>(bytes, 32);
   if (header.uuid != uuid) return Status(Code::corrupt, "a segment page of another store");
-  if (header.segment_sequence == 0) {
-    return Status(Code::corrupt, "a segment page without a sequence");
+  if (header.segment_sequence == 0 || header.segment_sequence > kLargestCounter) {
+    return Status(Code::corrupt, "a segment page's sequence is out of range");
   }
   if (!all_zero(bytes.subspan(fields_end, kChecksumOffset - fields_end))) {
     return Status(Code::corrupt, "a segment page's padding is not zero");
@@ -123,7 +124,8 @@ Result<FooterTrailer> decode_footer_trailer(Bytes trailer_page, const DeviceUuid
   trailer.entries_crc = load_le<uint32_t>(trailer_page, 64);
   // The smallest record takes one grain beside its entry.
   const uint64_t limit = segment_size / (kRecordGrain + kFooterEntrySize);
-  if (trailer.entry_count > limit || trailer.minimum_birth > trailer.maximum_birth) {
+  if (trailer.entry_count > limit || trailer.minimum_birth > trailer.maximum_birth ||
+      trailer.maximum_birth > kLargestCounter) {
     return Status(Code::corrupt, "a footer's counts are out of range");
   }
   return trailer;

@@ -21,6 +21,7 @@
 
 #include "base/crc32c.h"
 #include "base/endian.h"
+#include "layout/bounds.h"
 
 namespace millrace {
 
@@ -139,6 +140,11 @@ Result<Superblock> decode_superblock(Bytes bytes) {
   }
   const Status ranges = check_ranges(superblock);
   if (!ranges.ok()) return ranges;
+  if (superblock.superblock_sequence > kLargestSuperblockSequence ||
+      std::max({superblock.next_incarnation, superblock.birth_sequence, superblock.minimum_birth,
+                superblock.group_generation}) > kLargestCounter) {
+    return Status(Code::corrupt, "a superblock's sequences are out of range");
+  }
   return superblock;
 }
 

@@ -29,7 +29,7 @@ Sample random_sample(Random& random) {
   RecordHeader& header = sample.header;
   header.kind = static_cast<RecordKind>(1 + random.below(3));
   header.segment_sequence = random.next();
-  header.birth = random.next();
+  header.birth = random.next() >> 2;
   header.hash = KeyHash{random.next(), random.next()};
   header.incarnation = random.next();
   header.object_length = random.next();

@@ -1,6 +1,7 @@
 // Files for tests of real devices. See device-file.h.
 #include "test/device-file.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -17,8 +18,20 @@ DeviceFile::DeviceFile(ByteCount size) {
 }
 
 DeviceFile::~DeviceFile() {
+  if (hidden_ >= 0) {
+    ::close(hidden_);
+    return;
+  }
   unlink(path_.c_str());
   rmdir(directory_.c_str());
+}
+
+void DeviceFile::hide() {
+  hidden_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  REQUIRE(hidden_ >= 0);
+  unlink(path_.c_str());
+  rmdir(directory_.c_str());
+  path_ = "/proc/self/fd/" + std::to_string(hidden_);
 }
 
 std::unique_ptr<Device> DeviceFile::open(IoChoice choice, uint32_t queue_limit) const {

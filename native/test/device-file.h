@@ -23,11 +23,15 @@ class DeviceFile {
   DeviceFile& operator=(const DeviceFile&) = delete;
 
   const std::string& path() const { return path_; }
+  // Takes the name away: only this process can open it from now on, by path(), and nothing is left behind
+  // however the test ends.
+  void hide();
   std::unique_ptr<Device> open(IoChoice choice, uint32_t queue_limit = 256) const;
 
  private:
   std::string directory_;
   std::string path_;
+  int hidden_ = -1;
 };
 
 }  // namespace millrace::test

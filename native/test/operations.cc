@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/endian.h"
+#include "engine/recovery.h"
 #include "test/history.h"
 #include "test/support.h"
 
@@ -13,7 +14,6 @@ namespace millrace::test {
 
 namespace {
 
-constexpr ByteCount kTierBudget = 700 * kKiB;  // a few records: most look-ups go to the disk
 constexpr ByteCount kMemoryLimit = 64 * kMiB;
 
 // Mostly small, sometimes of two chunks; the same for a version wherever it is asked for.
@@ -73,10 +73,11 @@ class Operator {
  public:
   Operator(Life& life, uint64_t seed) : life_(life), store_(life.store), random_(seed) {}
 
-  void step() {
+  // `reads_only`: puts nothing, so that what earlier lives have left is read from the disk.
+  void step(bool reads_only) {
     const uint64_t what = random_.below(100);
     const auto key = static_cast<uint32_t>(random_.below(kOperationKeys));
-    if (what < 30) return put(key);
+    if (what < 30 && !reads_only) return put(key);
     if (what < 75) return static_cast<void>(look_up(key, nullptr));
     if (what < 83) return refresh(key);
     if (what < 91) return purge(key);
@@ -267,13 +268,32 @@ class Operator {
   Random random_;
 };
 
-void run_life(const OperationOptions& options, uint32_t number, History* history, DiskImage* disk,
+// Every footer is loaded. Null and a violation where the store does not open.
+Ref<Store> open_store(OperationDisk* disk, ByteCount tier_budget, bool admit_everything,
+                      OperationReport* report) {
+  StoreOptions options;
+  options.compress = true;
+  options.memory_limit = kMemoryLimit;
+  options.l1_budget = tier_budget;
+  options.index_memory_limit = 4 * kMiB;
+  options.poison_pages = true;
+  options.admit_everything = admit_everything;
+  Result<Ref<Store>> opened = Store::open(options, disk->open());
+  if (!opened.ok()) {
+    report->violation = std::string("the store does not open: ") + opened.status().message();
+    return Ref<Store>();
+  }
+  if (!opened.value()->wait_until_warm(120000)) report->violation = "footers are not loaded";
+  return std::move(opened.value());
+}
+
+void run_life(const OperationOptions& options, uint32_t number, History* history, OperationDisk* disk,
               OperationReport* report) {
   Random random(options.seed * 1000 + number);
-  TestStore store(*disk, kTierBudget, kMemoryLimit, /*compress=*/true,
-                  /*admit_everything=*/random.below(2) == 0);
+  const Ref<Store> store = open_store(disk, options.tier_budget, random.below(2) == 0, report);
+  if (!report->violation.empty()) return;
   history->begin_life(number);
-  Life life{*store.store, *history, *report};
+  Life life{*store, *history, *report};
   // One life in two ends while everybody is in the middle of something.
   const bool is_cut_short = random.below(2) == 0;
   std::atomic<uint64_t> steps{0};
@@ -286,7 +306,7 @@ void run_life(const OperationOptions& options, uint32_t number, History* history
     }
     Operator operations(life, (options.seed * 1000 + number) * 100 + thread + 1);
     for (uint32_t i = 0; i < options.operations && !life.failed.load(); i++) {
-      operations.step();
+      operations.step(/*reads_only=*/i < options.operations / 4);
       steps.fetch_add(1);
     }
     steps.fetch_add(options.operations);
@@ -297,22 +317,47 @@ void run_life(const OperationOptions& options, uint32_t number, History* history
   report->device_reads += store->total(&Counters::device_reads);
   if (store->total(&Counters::corrupt_records) > 0) life.fail("a record counted as damaged");
   store->close();
-  *disk = store.device->snapshot();
+  disk->closed();
 }
 
 }  // namespace
 
-OperationReport run_operations(const OperationOptions& options, DiskImage* disk) {
+MemoryDisk::MemoryDisk() : image_(formatted_disk()) {}
+
+std::unique_ptr<Device> MemoryDisk::open() {
+  auto device = std::make_unique<FaultDevice>(image_);
+  device_ = device.get();
+  return device;
+}
+
+void MemoryDisk::closed() { image_ = device_->snapshot(); }
+
+FileDisk::FileDisk(IoChoice choice) : file_(kDiskSize), choice_(choice) {
+  file_.hide();
+  const std::unique_ptr<Device> device = file_.open(choice);
+  if (!device->facts().direct) direct_refusal_ = device->facts().direct_refusal;
+  REQUIRE(device->facts().io_uring == (choice == IoChoice::io_uring));
+  FaultDevice formatted(formatted_disk());
+  REQUIRE(write_superblock(*device, read_superblock(formatted).value()).ok());
+  device->close();
+}
+
+std::unique_ptr<Device> FileDisk::open() {
+  return ++opened_ % 2 == 0 ? file_.open(choice_, kShortQueue) : file_.open(choice_);
+}
+
+OperationReport run_operations(const OperationOptions& options, OperationDisk* disk) {
   OperationReport report;
   History history;
   {
     // Nothing of an earlier run is there, and nothing of it may come back.
-    TestStore store(*disk);
-    if (!purge(*store.store, PurgeRequest{PurgeKind::all, "", 0, false, false}).ok()) {
+    const Ref<Store> store = open_store(disk, 0, true, &report);
+    if (!report.violation.empty()) return report;
+    if (!purge(*store, PurgeRequest{PurgeKind::all, "", 0, false, false}).ok()) {
       report.violation = "an empty store cannot be purged";
     }
     store->close();
-    *disk = store.device->snapshot();
+    disk->closed();
   }
   for (uint32_t life = 1; life <= options.lives && report.violation.empty(); life++) {
     run_life(options, life, &history, disk, &report);

@@ -145,6 +145,10 @@ Status Store::start_volumes(const StoreOptions& options, std::vector<LeftOutVolu
     if (volume->group().generation > newest.generation) newest = volume->group();
     total_size += volume->superblock().geometry.device_size;
   }
+  // Two that each went on without the other: neither knows the other's purges.
+  const bool is_split = std::any_of(volumes_.begin(), volumes_.end(), [&](const auto& volume) {
+    return volume->group().generation == newest.generation && volume->group().id != newest.id;
+  });
   VolumeStart start;
   start.memory = &tier_;
   tier_.on_evict(&Store::keep_warm, this);
@@ -159,7 +163,7 @@ Status Store::start_volumes(const StoreOptions& options, std::vector<LeftOutVolu
     share.scrub_rate = options.scrub_rate;
     share.staging_limit =
         std::max(kMinimumStaging, staging_limit(options.memory_limit) / volumes_.size());
-    volume->recover(share, !(volume->group() == newest));
+    volume->recover(share, is_split || !(volume->group() == newest));
     volume->staging().on_relief(&Store::relieve_fills, this);
     start.birth = std::max(start.birth, volume->next_birth());
     start.incarnation = std::max(start.incarnation, volume->next_incarnation());

@@ -247,6 +247,32 @@ TEST_CASE("volumes: what a device held while it was away is never found again") 
   CHECK(two.count_right(2000) == kObjects);
 }
 
+TEST_CASE("volumes: two that each went on without the other have both missed purges") {
+  for (const size_t first : {0, 1}) {
+    std::vector<DiskImage> disks;
+    {
+      Several two({disk_number(1), disk_number(2)});
+      two.put_all(0);
+      disks = two.close();
+    }
+    // Each alone has an object of every key; what the second one purges the first one never hears of.
+    for (const size_t number : {first, 1 - first}) {
+      Several one({disks[number]});
+      one.put_all(0);
+      CHECK(one.count_right(0) == kObjects);
+      if (number != first) {
+        for (uint64_t i = 0; i < kObjects; i++) CHECK(purge_key(*one.store, key_for(i)).ok());
+      }
+      disks[number] = one.close()[0];
+    }
+    Several two(disks);
+    REQUIRE(two.status.ok());
+    CHECK(two.count_right(0) == 0);
+    two.put_all(3000);
+    CHECK(two.count_right(3000) == kObjects);
+  }
+}
+
 TEST_CASE("volumes: a key that moved to a new device is purged from its old one too") {
   std::vector<DiskImage> disks;
   {

@@ -9,6 +9,10 @@ namespace millrace {
 
 namespace {
 
+// How far one call looks for the next stored byte. A head, on the disk or from an origin, may tell of a body
+// of any length, and whoever asks waits: this is some milliseconds, and more than anybody asks an origin for.
+constexpr ByteCount kLookedAt = 16 * 1024 * kChunkSize;
+
 // State of one asynchronous read of a piece.
 struct PendingPiece {
   Ref<Store> store;
@@ -85,6 +89,7 @@ ByteOffset Store::stored_end(const MemoryRecord& record, ByteOffset offset, Byte
 
 ByteOffset Store::missing_end(const MemoryRecord& record, ByteOffset offset, ByteOffset end) {
   const RecordHeader& header = record.header;
+  end = std::min(end, offset + kLookedAt);
   while (offset < end && offset / kChunkSize < kPieceName) {
     const auto number = static_cast<uint32_t>(offset / kChunkSize);
     const ByteOffset begin = ByteOffset{number} * kChunkSize;

@@ -137,7 +137,7 @@ class Store : public RefCounted<Store> {
   // *unread: a chunk whose piece lies on the device and only tells its bounds when it was read, or kNoChunk.
   ByteOffset stored_end(const MemoryRecord& record, ByteOffset offset, ByteOffset end,
                         uint32_t* unread);
-  // The next stored byte from `offset` on as far as memory and index tell, at most `end`.
+  // The next stored byte from `offset` on as far as memory and index tell, at most `end`, and 16 GiB further.
   ByteOffset missing_end(const MemoryRecord& record, ByteOffset offset, ByteOffset end);
   // Every chunk is on the disk or on its way there.
   bool is_whole_on_disk(const MemoryRecord& record);

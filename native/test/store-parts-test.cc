@@ -33,6 +33,21 @@ void check_object(Store& store, const std::string& key, const std::vector<uint8_
 
 }  // namespace
 
+TEST_CASE("store parts: of a body without end the next stored byte is looked for a bounded way") {
+  TestStore store(formatted_disk(), kMemory);
+  constexpr uint64_t kEndless = uint64_t{1} << 41;
+  const Ref<Fill> fill = begin_part(*store.store, "k", 0, 100, Ref<MemoryRecord>(), kEndless);
+  REQUIRE(fill->append(body_for("k", 1, 100)).accepted == 100);
+  REQUIRE(fill->finish().ok());
+  const Ref<MemoryRecord> record = find(*store.store, "k").record;
+  REQUIRE(record);
+  const ByteOffset end = store->missing_end(*record, 200, kEndless);
+  CHECK(end > kGiB);
+  CHECK(end < kEndless / 64);
+  CHECK(store->missing_end(*record, end, kEndless) > end);
+  CHECK(store->missing_end(*record, kEndless - 5, kEndless) == kEndless);
+}
+
 TEST_CASE("store parts: a part is found with its bytes and no others, in memory and after a start") {
   const std::vector<uint8_t> body = body_for("k", 1, kBody);
   // Within one page, over a page's border, over a chunk's, a whole chunk with two pieces, the end.

@@ -41,7 +41,10 @@ export interface StoredObject {
    * most `end`; `offset` itself where that byte is missing.
    */
   storedEnd(offset: number, end: number): number | Promise<number>;
-  /** The next stored byte from `offset` on, at most `end`, as far as is known without reading. */
+  /**
+   * The next stored byte from `offset` on, at most `end`, as far as is known without reading; or, of a very
+   * long body, how far was looked.
+   */
   missingEnd(offset: number, end: number): number;
   /** False where a part of these body bytes is known to be gone. Asks no device. */
   covers(offset: number, length: number): boolean;

@@ -150,14 +150,14 @@ Status Store::replace_head(const Ref<MemoryRecord>& record, Bytes head, Sequence
   for (const PageSpan& span : record->body) refreshed->body.push_back(span.share());
   refreshed->seal();
   MutexLock lock(fills_mutex_);
+  if (!is_current_locked(*record) || verdict(*record) == PurgeVerdict::gone) {
+    return Status(Code::not_found, "the object was purged or replaced before its 304 came");
+  }
   if ((view.value().flags & kHeadIncomplete) != 0) {
     // Completed meanwhile: that must not be taken back by what was asked for before.
     const Ref<MemoryRecord> now =
         peek_head(KeyPlace{record->volume, record->header.hash}, record->key);
     if (now && (head_flags(now->head_bytes()) & kHeadIncomplete) == 0) return Status();
-  }
-  if (!is_current_locked(*record) || verdict(*record) == PurgeVerdict::gone) {
-    return Status(Code::not_found, "the object was purged or replaced before its 304 came");
   }
   tier_.publish(refreshed);
   if (to_disk) offer(refreshed);

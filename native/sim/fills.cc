@@ -1,6 +1,7 @@
 // Steps of producers and followers. See world.h.
 #include <algorithm>
 
+#include "layout/head.h"
 #include "sim/failure.h"
 #include "sim/world.h"
 
@@ -25,29 +26,84 @@ void World::begin_fill() {
   running->busy = true;
   RunningFill* fill = running.get();
   fills_.push_back(std::move(running));
-  fill->fill = store_->begin_fill(oracle_.name(key),
-                                  Notice{Ref<CompletionSink>::share(fill->bell.get()), 0});
-  // Whatever is purged from here on was called after this fill had its birth.
-  version.begun_at = oracle_.next_event();
-  version.heads_begun_at.push_back(version.begun_at);
   FillHead head;
-  head.key = oracle_.name(key);
   head.keep = fill->keep;
-  head.may_compress = version.compressible || random_.one_in(4);
   if (fill->has_length) {
     head.body_length = fill->target;
     version.length = fill->target;
   }
-  head.head = oracle_.head_of(version, 0);
-  const Status status = fill->fill->begin(std::move(head));
-  if (!status.ok()) fail("a fill did not begin: %s", status.message());
-  version.incarnation = fill->fill->incarnation();
-  oracle_.identify(version);
-  report_.fills++;
+  run_fill(fill, version, std::move(head), true);
   trace("fill version %llu of %s, %llu bytes%s%s", static_cast<unsigned long long>(version.number),
         oracle_.name(key).c_str(), static_cast<unsigned long long>(fill->target),
         fill->has_length ? "" : ", length not told", fill->keep ? "" : ", not kept");
   fill->busy = false;
+}
+
+// Into an incomplete object that is found, or the first one of a new version: as the proxy does for a range.
+void World::begin_part() {
+  if (fills_.size() >= kMaximumFills) return;
+  const uint32_t key = some_key();
+  Floor floor;
+  Ref<MemoryRecord> known = find(key, &floor);
+  uint64_t number = 0;
+  if (known) {
+    number = oracle_.check_record(*known, key, floor).number;
+    const bool is_incomplete = (head_flags(known->head_bytes()) & kHeadIncomplete) != 0;
+    if (!is_incomplete && !random_.one_in(4)) return;
+    if (!is_incomplete || random_.one_in(12)) known.reset();
+  }
+  if (fills_.size() >= kMaximumFills) return;
+  Version& version = known ? oracle_.version(number) : oracle_.add_version(key, random_.one_in(4));
+  expect_nothing_of(key);
+  if (!known) {
+    version.in_parts = true;
+    version.length = std::max<ByteCount>(some_length(), 1);
+  }
+  ByteOffset begin = random_.below(version.length);
+  ByteOffset end = random_.between(begin + 1, version.length);
+  // Whole chunks, mostly, as they are asked for.
+  if (!random_.one_in(3)) begin = round_down(begin, kChunkSize);
+  if (!random_.one_in(3)) end = std::min<ByteOffset>(round_up(end, kChunkSize), version.length);
+  auto running = std::make_unique<RunningFill>();
+  running->bell = Ref<Bell>::adopt(new Bell());
+  running->version = version.number;
+  running->target = end;
+  running->produced = begin;
+  running->has_length = true;
+  running->is_part = true;
+  running->busy = true;
+  RunningFill* fill = running.get();
+  fills_.push_back(std::move(running));
+  FillHead head;
+  head.keep = true;
+  head.body_length = version.length;
+  head.part_begin = begin;
+  head.part_end = end;
+  head.known = known;
+  const bool is_new = !known;
+  run_fill(fill, version, std::move(head), is_new);
+  report_.parts++;
+  trace("part %llu to %llu of version %llu of %s", static_cast<unsigned long long>(begin),
+        static_cast<unsigned long long>(end), static_cast<unsigned long long>(version.number),
+        oracle_.name(key).c_str());
+  fill->busy = false;
+}
+
+void World::run_fill(RunningFill* fill, Version& version, FillHead head, bool is_new) {
+  fill->fill = store_->begin_fill(oracle_.name(version.key),
+                                  Notice{Ref<CompletionSink>::share(fill->bell.get()), 0});
+  // Whatever is purged from here on was called after this fill had its birth.
+  const auto number = static_cast<uint32_t>(version.heads_begun_at.size());
+  version.heads_begun_at.push_back(oracle_.next_event());
+  if (is_new) version.begun_at = version.heads_begun_at.front();
+  head.key = oracle_.name(version.key);
+  head.may_compress = version.compressible || random_.one_in(4);
+  head.head = oracle_.head_of(version, number, fill->is_part);
+  const Status status = fill->fill->begin(std::move(head));
+  if (!status.ok()) fail("a fill did not begin: %s", status.message());
+  report_.fills++;
+  if (!is_new) return;
+  oracle_.identify(version, fill->fill->incarnation());
 }
 
 // One that no other client works on, marked busy; null when there is none.
@@ -108,13 +164,16 @@ void World::advance_fill(Client& client) {
     const MutableBytes bytes = MutableBytes(client.scratch).first(count);
     Oracle::generate(version, running->produced, bytes);
     const uint64_t rings = running->bell->rings;
+    if (running->is_part) Oracle::give(version, running->produced, running->produced + count);
     const Fill::Appended appended = running->fill->append(bytes);
     running->produced += appended.accepted;
     if (appended.pause != FillPause::none) running->paused_until_ring = rings + 1;
   }
   if (running->produced == running->target) {
-    version.length = running->target;
-    version.finished = running->keep;
+    if (!running->is_part) {
+      version.length = running->target;
+      version.finished = running->keep;
+    }
     const Status status = running->fill->finish();
     if (!status.ok()) fail("a whole fill did not finish: %s", status.message());
     running->ended = true;
@@ -134,7 +193,9 @@ void World::poll_follower() {
       (running->keep || (running->followers.empty() && running->produced == 0)) &&
       random_.one_in(3)) {
     const ByteOffset offset =
-        running->keep && random_.one_in(3) ? random_.below(running->produced + 1) : 0;
+        running->keep && random_.one_in(3) ? random_.below(running->produced + 1)
+        : running->is_part                 ? running->produced
+                                           : 0;
     running->followers.push_back(running->fill->follow(
         offset, Notice{Ref<CompletionSink>::share(running->bell.get()), 1}));
   }
@@ -177,7 +238,9 @@ void World::check_follower(RunningFill& running, Fill::Follower* follower) {
       RecordHeader header;
       header.hash = running.fill->hash();
       header.incarnation = version.incarnation;
-      header.object_length = running.has_length ? running.target : kUnknownLength;
+      header.object_length = running.is_part      ? version.length
+                             : running.has_length ? running.target
+                                                  : kUnknownLength;
       const ByteCount wanted =
           std::min(kChunkSize - cursor % kChunkSize, running.produced - cursor);
       if (!read(version, header, cursor, wanted)) return leave();

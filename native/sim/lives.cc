@@ -190,8 +190,7 @@ void World::check_liveness() {
       head.body_length = version.length;
       head.head = oracle_.head_of(version, 0);
       MR_ASSERT(fill->begin(std::move(head)).ok());
-      version.incarnation = fill->incarnation();
-      oracle_.identify(version);
+      oracle_.identify(version, fill->incarnation());
       std::vector<uint8_t> body(version.length);
       Oracle::generate(version, 0, body);
       while (fill->append(body).accepted == 0) sleep_us(10000);

@@ -113,13 +113,15 @@ unsigned long long number(uint64_t value) { return value; }
 
 void print(const Report& report, uint64_t seeds) {
   std::printf(
-      "sim: %llu seeds, %llu steps, 0 violations; %llu lives, %llu crashes, %llu fills, %llu "
+      "sim: %llu seeds, %llu steps, 0 violations; %llu lives, %llu crashes, %llu fills (%llu of "
+      "parts), %llu chunks read ahead, %llu objects completed by parts, %llu "
       "finds, %llu hits (%llu from disk), %llu purges, %llu refreshes, %llu found again as promised "
       "(%llu shadowed by a later one), %llu steps while footers were loaded, "
       "%llu segments reclaimed, %llu MB compared; device: %llu reads, %llu writes, %llu flushes, "
       "%llu MB written, %llu errors, %llu silent faults; %llu switches\n",
       number(seeds), number(report.steps), number(report.lives), number(report.crashes),
-      number(report.fills), number(report.finds), number(report.hits), number(report.disk_hits),
+      number(report.fills), number(report.parts), number(report.ahead), number(report.completed),
+      number(report.finds), number(report.hits), number(report.disk_hits),
       number(report.purges), number(report.refreshes), number(report.recovered_checks),
       number(report.shadowed), number(report.warming_steps),
       number(report.reclaimed), number(report.compared_bytes / 1000000),

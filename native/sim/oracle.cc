@@ -49,8 +49,12 @@ Version& Oracle::add_version(uint32_t key, bool compressible) {
   return versions_.back();
 }
 
-void Oracle::identify(const Version& version) {
-  const auto [known, is_new] = by_incarnation_.emplace(version.incarnation, version.number);
+void Oracle::identify(Version& version, uint64_t incarnation) {
+  // The head of an incomplete object may be found while the fill that publishes it still begins.
+  if (version.incarnation == incarnation) return;
+  if (version.incarnation != 0) fail("version %llu has two incarnations", number(version.number));
+  version.incarnation = incarnation;
+  const auto [known, is_new] = by_incarnation_.emplace(incarnation, version.number);
   if (!is_new) {
     fail("incarnation %llu was given to versions %llu and %llu", number(version.incarnation),
          number(known->second), number(version.number));
@@ -74,15 +78,39 @@ void Oracle::generate(const Version& version, ByteOffset offset, MutableBytes ou
   }
 }
 
-std::vector<uint8_t> Oracle::head_of(const Version& version, uint32_t head) const {
+void Oracle::give(Version& version, ByteOffset begin, ByteOffset end) {
+  std::vector<std::pair<ByteOffset, ByteOffset>> kept;
+  for (const auto& [from, to] : version.given) {
+    if (to < begin || from > end) {
+      kept.emplace_back(from, to);
+    } else {
+      begin = std::min(begin, from);
+      end = std::max(end, to);
+    }
+  }
+  kept.emplace_back(begin, end);
+  std::sort(kept.begin(), kept.end());
+  version.given = std::move(kept);
+  if (was_given(version, 0, version.length)) version.finished = true;
+}
+
+bool Oracle::was_given(const Version& version, ByteOffset begin, ByteOffset end) {
+  return std::any_of(version.given.begin(), version.given.end(), [&](const auto& interval) {
+    return interval.first <= begin && interval.second >= end;
+  });
+}
+
+std::vector<uint8_t> Oracle::head_of(const Version& version, uint32_t head, bool is_incomplete) const {
   const std::string etag = "\"v" + std::to_string(version.number) + "\"";
   const std::string fields = "Content-Type: text/plain\r\nX-Head: " + std::to_string(head) + "\r\n";
   HeadView view;
   view.status = 200;
   view.flags = version.number % 3 == 0 ? 0 : kHeadStrongValidator;
+  if (version.in_parts) view.flags = kHeadStrongValidator | kHeadAcceptsRanges;
+  if (is_incomplete) view.flags |= kHeadIncomplete;
   view.response_ms = version.number;
   view.date_s = head;
-  view.body_length = version.finished ? version.length : kUnknownLength;
+  view.body_length = version.finished || version.in_parts ? version.length : kUnknownLength;
   uint8_t tag[8];
   store_le<uint64_t>(MutableBytes(tag), 0, tag_value(tag_of(version)));
   view.tags = tag;
@@ -194,27 +222,34 @@ void Oracle::check_bytes(const Version& version, ByteOffset offset, Bytes bytes)
 }
 
 const Version& Oracle::check_record(const MemoryRecord& record, uint32_t key,
-                                    const Floor& floor, uint32_t* head_number) const {
+                                    const Floor& floor, uint32_t* head_number) {
   const RecordHeader& header = record.header;
+  const Result<HeadView> head = decode_head(record.head_bytes());
+  if (!head.ok()) fail("%s: a head that does not decode", name(key).c_str());
+  const uint64_t told = head.value().response_ms;
+  if (told > 0 && told <= versions_.size() && version(told).in_parts &&
+      version(told).incarnation == 0) {
+    identify(version(told), header.incarnation);
+  }
   const auto found = by_incarnation_.find(header.incarnation);
   if (record.key != name(key)) fail("asked for %s, got %s", name(key).c_str(), record.key.c_str());
   if (found == by_incarnation_.end()) {
     fail("%s: incarnation %llu was never stored", name(key).c_str(), number(header.incarnation));
   }
   const Version& version = versions_[found->second - 1];
+  if (version.number != told) fail("%s: the head of another version", name(key).c_str());
   if (version.key != key) {
     fail("%s: version %llu belongs to %s", name(key).c_str(), number(version.number),
          name(version.key).c_str());
   }
-  if (!version.finished) {
+  const bool is_incomplete = (head_flags(record.head_bytes()) & kHeadIncomplete) != 0;
+  if (!(is_incomplete ? version.in_parts : version.finished)) {
     fail("%s: version %llu was never finished", name(key).c_str(), number(version.number));
   }
   if (header.object_length != version.length) {
     fail("%s: version %llu of %llu bytes says it has %llu", name(key).c_str(),
          number(version.number), number(version.length), number(header.object_length));
   }
-  const Result<HeadView> head = decode_head(record.head_bytes());
-  if (!head.ok()) fail("%s: a head that does not decode", name(key).c_str());
   const uint64_t which = head.value().date_s;
   if (which >= version.heads_begun_at.size()) {
     fail("%s: head %llu was never given", name(key).c_str(), number(which));
@@ -226,7 +261,8 @@ const Version& Oracle::check_record(const MemoryRecord& record, uint32_t key,
          number(version.heads_begun_at[which]), number(floor.hard),
          number(floor.hard_by_tag[tag_of(version)]));
   }
-  const std::vector<uint8_t> expected = head_of(version, static_cast<uint32_t>(which));
+  const std::vector<uint8_t> expected =
+      head_of(version, static_cast<uint32_t>(which), is_incomplete);
   const Bytes actual = record.head_bytes();
   if (actual.size() != expected.size() ||
       std::memcmp(actual.data(), expected.data(), expected.size()) != 0) {

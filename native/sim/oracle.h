@@ -9,6 +9,7 @@
 #include <deque>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/units.h"
@@ -25,8 +26,10 @@ struct Version {
   uint64_t begun_at = 0;     // event
   std::vector<uint64_t> heads_begun_at;  // of each head: the fill's, those of 304s
   ByteCount length = 0;      // once it is finished
-  bool finished = false;     // finish() was called: it may be found
+  bool finished = false;     // finish() was called, or every part came: it may be found
   bool compressible = false;
+  bool in_parts = false;     // of one that came so, what was given may be found before that
+  std::vector<std::pair<ByteOffset, ByteOffset>> given;  // of it, in order and apart
 };
 
 inline constexpr uint32_t kPrefixes = 7;
@@ -56,12 +59,15 @@ class Oracle {
 
   Version& add_version(uint32_t key, bool compressible);
   // The engine has given it its identity.
-  void identify(const Version& version);
+  void identify(Version& version, uint64_t incarnation);
   Version& version(uint64_t number) { return versions_[number - 1]; }
 
   // Bytes of a version's body.
   static void generate(const Version& version, ByteOffset offset, MutableBytes out);
-  std::vector<uint8_t> head_of(const Version& version, uint32_t head) const;
+  std::vector<uint8_t> head_of(const Version& version, uint32_t head, bool is_incomplete = false) const;
+  // These bytes are given to the store, or claimed by it to be there.
+  static void give(Version& version, ByteOffset begin, ByteOffset end);
+  static bool was_given(const Version& version, ByteOffset begin, ByteOffset end);
 
   static uint32_t prefix_of(uint32_t key) { return key % kPrefixes; }
   static std::string prefix_name(uint32_t prefix);
@@ -87,7 +93,7 @@ class Oracle {
   void check_bytes(const Version& version, ByteOffset offset, Bytes bytes) const;
   // Fails unless the record is a version of this key that may be found; returns which, and which head.
   const Version& check_record(const MemoryRecord& record, uint32_t key, const Floor& floor,
-                              uint32_t* head = nullptr) const;
+                              uint32_t* head = nullptr);
 
   const Version* version_of(uint64_t incarnation) const;
   uint64_t compared_bytes() const { return compared_bytes_; }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "layout/head.h"
 #include "sim/failure.h"
 #include "sim/world.h"
 
@@ -83,7 +84,7 @@ void World::find_and_read() {
   const Ref<MemoryRecord> record = find(key, &floor);
   if (!record) return;
   uint32_t head = 0;
-  const Version& version = oracle_.check_record(*record, key, floor, &head);
+  Version& version = oracle_.version(oracle_.check_record(*record, key, floor, &head).number);
   if (Oracle::is_stale(version, head, floor) && store_->verdict(*record) == PurgeVerdict::keep) {
     fail("version %llu was purged softly and passes for fresh",
          static_cast<unsigned long long>(version.number));
@@ -100,6 +101,8 @@ void World::find_and_read() {
     return;
   }
   if (record->header.kind != RecordKind::head) fail("a look-up found no head");
+  if ((head_flags(record->head_bytes()) & kHeadIncomplete) != 0) return read_incomplete(record, version);
+  if (version.in_parts) report_.completed++;
   if (version.length == 0) return;
   // All of it, or a range.
   const ByteOffset begin = random_.one_in(2) ? 0 : random_.below(version.length);
@@ -112,7 +115,48 @@ void World::find_and_read() {
     if (!store->is_warming(0)) expect_nothing_of(key);
     return;
   }
+  // The next chunks ahead of the client, as a proxy that prefetches.
+  std::vector<Ref<AheadChunk>> ahead;
+  for (ByteOffset at = begin; random_.one_in(2) && at < begin + length; at += kChunkSize) {
+    const Store::BodyRange range{0,  record->header.hash, record->header.incarnation, version.length,
+                                 at, kChunkSize};
+    if (Ref<AheadChunk> chunk = store->read_ahead(range)) ahead.push_back(std::move(chunk));
+  }
+  report_.ahead += ahead.size();
   read(version, record->header, begin, length);
+  for (const Ref<AheadChunk>& chunk : ahead) store->end_read_ahead(chunk);
+}
+
+// End of what is stored from `offset` on. What lies on the disk alone tells its bounds when it is read.
+ByteOffset World::stored_end(const MemoryRecord& record, const Version& version, ByteOffset offset) {
+  const Ref<Store> store = store_;
+  uint32_t last = Store::kNoChunk;
+  for (;;) {
+    uint32_t unread = Store::kNoChunk;
+    const ByteOffset end = store->stored_end(record, offset, version.length, &unread);
+    if (end < offset || end > version.length) fail("what is stored ends before it begins, or too far");
+    if (unread == Store::kNoChunk || unread == last) return end;
+    last = unread;
+    static_cast<void>(read(version, record.header, ByteOffset{unread} * kChunkSize, 1));
+  }
+}
+
+// What it says that it has is right or missing; what is there was given to it.
+void World::read_incomplete(const Ref<MemoryRecord>& record, Version& version) {
+  const ByteOffset begin = random_.below(version.length);
+  const ByteOffset end = stored_end(*record, version, begin);
+  if (end == begin) {
+    const ByteOffset next = store_->missing_end(*record, begin, version.length);
+    if (next < begin || next > version.length) fail("what is missing ends before it begins");
+    return;
+  }
+  // A word in the index may be another record's: what it seems to know is not there when it is read.
+  const bool was_given = Oracle::was_given(version, begin, end);
+  if (read(version, record->header, begin, end - begin) && !was_given) {
+    fail("version %llu has %llu to %llu, which nobody gave it",
+         static_cast<unsigned long long>(version.number), static_cast<unsigned long long>(begin),
+         static_cast<unsigned long long>(end));
+  }
 }
 
 void World::refresh() {
@@ -129,7 +173,9 @@ void World::refresh() {
   version.heads_begun_at.push_back(oracle_.next_event());
   if (random_.one_in(2)) sleep_us(random_.below(2000));
   const Floor now = oracle_.floor_of(key);
-  const Status status = store_->refresh(record, oracle_.head_of(version, head), asking->birth());
+  const bool is_incomplete = (head_flags(record->head_bytes()) & kHeadIncomplete) != 0;
+  const Status status =
+      store_->refresh(record, oracle_.head_of(version, head, is_incomplete), asking->birth());
   asking->fail();
   report_.refreshes++;
   trace("304 for version %llu: %s", static_cast<unsigned long long>(version.number),

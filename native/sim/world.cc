@@ -14,6 +14,9 @@ void Report::add(const Report& other) {
   crashes += other.crashes;
   armed_crashes += other.armed_crashes;
   fills += other.fills;
+  parts += other.parts;
+  completed += other.completed;
+  ahead += other.ahead;
   finds += other.finds;
   hits += other.hits;
   disk_hits += other.disk_hits;
@@ -61,6 +64,8 @@ void World::make_plan() {
   l1_budget_ = random_.below(memory_limit_ / 2);
   const uint64_t purges[] = {0, 0, 5, 40};
   purge_percent_ = purges[random_.below(4)];
+  const uint64_t parts[] = {0, 10, 60};
+  part_percent_ = parts[random_.below(3)];
   compresses_ = random_.one_in(2);
   poisons_ = random_.one_in(3);
   const uint32_t delays[] = {20, 300, 3000};
@@ -142,7 +147,7 @@ void* World::run_client(void* argument) {
 
 void World::step(Client& client) {
   const uint64_t choice = random_.below(100);
-  if (choice < 14) return begin_fill();
+  if (choice < 14) return random_.below(100) < part_percent_ ? begin_part() : begin_fill();
   if (choice < 44) return advance_fill(client);
   if (choice < 58) return poll_follower();
   if (choice < 86) return find_and_read();

@@ -28,6 +28,9 @@ struct Report {
   uint64_t crashes = 0;
   uint64_t armed_crashes = 0;  // in the middle of a write, of these
   uint64_t fills = 0;
+  uint64_t parts = 0;       // fills of parts, of these
+  uint64_t completed = 0;   // objects that came in parts, found without a lack
+  uint64_t ahead = 0;       // chunks read ahead
   uint64_t finds = 0;
   uint64_t hits = 0;
   uint64_t disk_hits = 0;
@@ -57,7 +60,8 @@ struct RunningFill {
   Ref<Fill> fill;
   Ref<Bell> bell;
   uint64_t version = 0;
-  ByteCount target = 0;       // length of the body
+  ByteCount target = 0;       // length of the body, or end of the part
+  bool is_part = false;
   ByteCount produced = 0;
   bool has_length = false;    // the head says it
   bool keep = true;
@@ -120,6 +124,8 @@ class World {
 
   // fills.cc
   void begin_fill();
+  void begin_part();
+  void run_fill(RunningFill* fill, Version& version, FillHead head, bool is_new);
   void advance_fill(Client& client);
   void poll_follower();
   void check_follower(RunningFill& running, Fill::Follower* follower);
@@ -132,6 +138,8 @@ class World {
   bool read(const Version& version, const RecordHeader& header, ByteOffset offset,
             ByteCount length);
   void find_and_read();
+  void read_incomplete(const Ref<MemoryRecord>& record, Version& version);
+  ByteOffset stored_end(const MemoryRecord& record, const Version& version, ByteOffset offset);
   void refresh();
   void purge();
   static void purged(void* call, Status status, uint32_t volume);
@@ -179,6 +187,7 @@ class World {
   bool poisons_ = false;
   bool compresses_ = false;
   uint64_t purge_percent_ = 0;  // of a part of the steps, for journals that fill up
+  uint64_t part_percent_ = 0;   // of fills
   bool ending_ = false;         // the last start: nothing goes wrong any more
 
   // Of the life.

@@ -39,6 +39,14 @@ void World::begin_fill() {
   fill->busy = false;
 }
 
+// As the store of the proxy does: one that vouches for the variants of the marker that is found.
+void World::publish_marker(RunningFill& running, uint32_t key) {
+  Ref<MemoryRecord> marker = find_marker(key);
+  if (has_crashed_) return;
+  static_cast<void>(running.fill->publish_marker(Oracle::marker_head(),
+                                                 marker ? marker->header.incarnation : 0));
+}
+
 // Into an incomplete object that is found, or the first one of a new version: as the proxy does for a range.
 void World::begin_part() {
   if (fills_.size() >= kMaximumFills) return;
@@ -90,7 +98,7 @@ void World::begin_part() {
 }
 
 void World::run_fill(RunningFill* fill, Version& version, FillHead head, bool is_new) {
-  fill->fill = store_->begin_fill(oracle_.name(version.key),
+  fill->fill = store_->begin_fill(oracle_.primary_name(version.key),
                                   Notice{Ref<CompletionSink>::share(fill->bell.get()), 0});
   // Whatever is purged from here on was called after this fill had its birth.
   const auto number = static_cast<uint32_t>(version.heads_begun_at.size());
@@ -178,6 +186,7 @@ void World::advance_fill(Client& client) {
     if (!status.ok()) fail("a whole fill did not finish: %s", status.message());
     running->ended = true;
     trace("version %llu is complete", static_cast<unsigned long long>(version.number));
+    if (running->keep && oracle_.is_variant(version.key)) publish_marker(*running, version.key);
   } else if (running->has_length && random_.one_in(50)) {
     // Promise 3: a body that ends early is not complete.
     if (running->fill->finish().ok()) fail("a fill finished before its end");

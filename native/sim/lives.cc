@@ -175,7 +175,7 @@ void World::check_liveness() {
   device_->plan = FaultPlan();
   for (uint32_t i = 0; i < 8; i++) {
     made_progress();
-    const auto key = static_cast<uint32_t>(random_.below(oracle_.key_count()));
+    const auto key = static_cast<uint32_t>(random_.below(oracle_.key_count() / 2));
     for (uint32_t round = 0; round < 2; round++) {
       Floor floor;
       static_cast<void>(find(key, &floor));

@@ -34,8 +34,12 @@ struct Words {
 }  // namespace
 
 Oracle::Oracle(uint32_t key_count) {
+  first_variant_ = key_count - key_count / 4;
   for (uint32_t i = 0; i < key_count; i++) {
-    names_.push_back(prefix_name(prefix_of(i)) + "object-" + std::to_string(i));
+    const std::string primary =
+        prefix_name(prefix_of(i)) + "object-" + std::to_string(leader_of(i));
+    primaries_.push_back(primary);
+    names_.push_back(is_variant(i) ? primary + "\nx:" + std::to_string(i) : primary);
     keys_.emplace_back();
   }
 }
@@ -76,6 +80,16 @@ void Oracle::generate(const Version& version, ByteOffset offset, MutableBytes ou
   for (; at < out.size(); at++) {
     out[at] = static_cast<uint8_t>(words.at((offset + at) / 8) >> (offset + at) % 8 * 8);
   }
+}
+
+std::vector<uint8_t> Oracle::marker_head() {
+  HeadView view;
+  view.status = 200;
+  view.flags = kHeadVaryMarker;
+  view.vary = Bytes(reinterpret_cast<const uint8_t*>("x"), 2);
+  std::vector<uint8_t> out(encoded_head_size(view));
+  encode_head(view, out);
+  return out;
 }
 
 void Oracle::give(Version& version, ByteOffset begin, ByteOffset end) {
@@ -131,7 +145,7 @@ std::string Oracle::prefix_name(uint32_t prefix) {
 }
 
 Oracle::Bounds& Oracle::bounds_of(const PurgeTarget& target) {
-  if (target.kind == PurgeKind::key) return keys_[target.number];
+  if (target.kind == PurgeKind::key) return keys_[leader_of(target.number)];
   if (target.kind == PurgeKind::prefix) return prefixes_[target.number];
   if (target.kind == PurgeKind::tag) return tags_[target.number];
   return everything_;
@@ -165,7 +179,7 @@ void Oracle::begin_life() {
 
 Floor Oracle::floor_of(uint32_t key) const {
   Floor floor;
-  for (const Bounds* bounds : {&keys_[key], &prefixes_[prefix_of(key)], &everything_}) {
+  for (const Bounds* bounds : {&keys_[leader_of(key)], &prefixes_[prefix_of(key)], &everything_}) {
     floor.hard = std::max(floor.hard, bounds->hard.holds);
     floor.soft = std::max(floor.soft, bounds->soft.holds);
   }
@@ -178,7 +192,7 @@ Floor Oracle::floor_of(uint32_t key) const {
 
 bool Oracle::may_be_gone(uint32_t key, const Version& version) const {
   uint64_t called = tags_[tag_of(version)].hard.called;
-  for (const Bounds* bounds : {&keys_[key], &prefixes_[prefix_of(key)], &everything_}) {
+  for (const Bounds* bounds : {&keys_[leader_of(key)], &prefixes_[prefix_of(key)], &everything_}) {
     called = std::max(called, bounds->hard.called);
   }
   return version.begun_at < called;

@@ -34,6 +34,7 @@ struct Version {
 
 inline constexpr uint32_t kPrefixes = 7;
 inline constexpr uint32_t kTags = 5;
+inline constexpr uint32_t kVariants = 3;
 
 struct PurgeTarget {
   PurgeKind kind = PurgeKind::key;
@@ -65,11 +66,19 @@ class Oracle {
   // Bytes of a version's body.
   static void generate(const Version& version, ByteOffset offset, MutableBytes out);
   std::vector<uint8_t> head_of(const Version& version, uint32_t head, bool is_incomplete = false) const;
+  static std::vector<uint8_t> marker_head();
   // These bytes are given to the store, or claimed by it to be there.
   static void give(Version& version, ByteOffset begin, ByteOffset end);
   static bool was_given(const Version& version, ByteOffset begin, ByteOffset end);
 
-  static uint32_t prefix_of(uint32_t key) { return key % kPrefixes; }
+  // Some keys are variants, kVariants in a row of one primary key, which is what is purged of them.
+  bool is_variant(uint32_t key) const { return key >= first_variant_; }
+  const std::string& primary_name(uint32_t key) const { return primaries_[key]; }
+  // The key that bears the purges of this one.
+  uint32_t leader_of(uint32_t key) const {
+    return is_variant(key) ? key - (key - first_variant_) % kVariants : key;
+  }
+  uint32_t prefix_of(uint32_t key) const { return leader_of(key) % kPrefixes; }
   static std::string prefix_name(uint32_t prefix);
   static uint32_t tag_of(const Version& version) {
     return static_cast<uint32_t>(version.number % kTags);
@@ -113,6 +122,8 @@ class Oracle {
   Bounds& bounds_of(const PurgeTarget& target);
 
   std::vector<std::string> names_;
+  std::vector<std::string> primaries_;  // by key; the same name where it is no variant
+  uint32_t first_variant_ = 0;
   std::vector<Bounds> keys_;
   std::array<Bounds, kPrefixes> prefixes_{};
   std::array<Bounds, kTags> tags_{};

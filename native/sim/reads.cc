@@ -22,13 +22,30 @@ void World::answered(void* context, Status status, Ref<MemoryRecord> record) {
 }
 
 Ref<MemoryRecord> World::find(uint32_t key, Floor* floor) {
-  const Ref<Store> store = store_;
   report_.finds++;
   *floor = oracle_.floor_of(key);
+  if (!oracle_.is_variant(key)) return look_up(oracle_.name(key), oracle_.name(key), 0);
+  const Ref<MemoryRecord> marker = find_marker(key);
+  if (!marker) return marker;
+  return look_up(oracle_.primary_name(key), oracle_.name(key), marker->header.incarnation);
+}
+
+Ref<MemoryRecord> World::find_marker(uint32_t key) {
+  Ref<MemoryRecord> marker = look_up(oracle_.primary_name(key), oracle_.primary_name(key), 0);
+  if (marker && (head_flags(marker->head_bytes()) & kHeadVaryMarker) == 0) {
+    fail("%s: something else than its marker", oracle_.primary_name(key).c_str());
+  }
+  return marker;
+}
+
+Ref<MemoryRecord> World::look_up(const std::string& primary, const std::string& name,
+                                 Sequence minimum_birth) {
+  const Ref<Store> store = store_;
   Answer answer;
   Ref<MemoryRecord> record;
-  const Found found = store->find(store->place_of(oracle_.name(key)), oracle_.name(key), 0, &record,
-                                  &World::answered, &answer);
+  const KeyPlace place = store->place_in(store->place_of(primary).volume, name);
+  const Found found =
+      store->find(place, name, minimum_birth, &record, &World::answered, &answer);
   if (found == Found::pending) {
     MutexLock lock(answer.mutex);
     while (!answer.done) answer.condition.wait(answer.mutex);
@@ -168,7 +185,7 @@ void World::refresh() {
   Version& version =
       oracle_.version(oracle_.check_record(*record, key, floor, &old_head).number);
   // A revalidation is a fill until its 304 comes.
-  const Ref<Fill> asking = store_->begin_fill(oracle_.name(key), Notice{});
+  const Ref<Fill> asking = store_->begin_fill(oracle_.primary_name(key), Notice{});
   const auto head = static_cast<uint32_t>(version.heads_begun_at.size());
   version.heads_begun_at.push_back(oracle_.next_event());
   if (random_.one_in(2)) sleep_us(random_.below(2000));
@@ -223,7 +240,7 @@ void World::purge() {
     request.tag = Oracle::tag_value(target.number);
   } else {
     target.number = some_key();
-    request.text = oracle_.name(target.number);
+    request.text = oracle_.primary_name(target.number);
   }
   target.soft = random_.one_in(4);
   request.kind = target.kind;

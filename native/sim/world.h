@@ -125,6 +125,7 @@ class World {
   // fills.cc
   void begin_fill();
   void begin_part();
+  void publish_marker(RunningFill& running, uint32_t key);
   void run_fill(RunningFill* fill, Version& version, FillHead head, bool is_new);
   void advance_fill(Client& client);
   void poll_follower();
@@ -135,6 +136,8 @@ class World {
   // reads.cc
   static void answered(void* context, Status status, Ref<MemoryRecord> record);
   Ref<MemoryRecord> find(uint32_t key, Floor* floor);
+  Ref<MemoryRecord> find_marker(uint32_t key);
+  Ref<MemoryRecord> look_up(const std::string& primary, const std::string& name, Sequence minimum_birth);
   bool read(const Version& version, const RecordHeader& header, ByteOffset offset,
             ByteCount length);
   void find_and_read();

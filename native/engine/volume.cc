@@ -56,8 +56,9 @@ void Volume::recover(const VolumeOptions& options, bool discard) {
                         Ghost::kBitsPerKey / 8 * Ghost::kFilters / 2;
   ghost_ = std::make_unique<Ghost>(std::min(lap, options.index_memory_limit / kGhostShare));
   admits_everything_ = options.admit_everything;
-  const uint64_t allowed =
-      (options.index_memory_limit - purge_memory - ghost_->memory()) / sizeof(uint64_t);
+  // The share of a small device beside large ones may be less than the ghost's smallest size.
+  const ByteCount others = std::min(purge_memory + ghost_->memory(), options.index_memory_limit);
+  const uint64_t allowed = (options.index_memory_limit - others) / sizeof(uint64_t);
   index_ = std::make_unique<Index>(std::min(std::max<uint64_t>(wanted, 1024), allowed));
   index_->note_removed_in(&forgotten_);
   staging_ = std::make_unique<Staging>(options.staging_limit);

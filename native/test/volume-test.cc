@@ -290,6 +290,20 @@ TEST_CASE("volumes: a key that moved to a new device is purged from its old one 
   CHECK(one.count_right(0) == 0);
 }
 
+TEST_CASE("volumes: a share of index_memory_limit that is too small for anything makes the smallest index") {
+  for (const ByteCount limit : {0, 100, 250}) {
+    StoreOptions options;
+    options.index_memory_limit = limit;
+    const Result<Ref<Store>> opened =
+        Store::open(options, std::make_unique<FaultDevice>(disk_number(1)));
+    REQUIRE(opened.ok());
+    CHECK(opened.value()->volume().index().capacity() == Index::kSlotsPerBucket);
+    put(*opened.value(), key_for(0), body_for("f", 0, 3000));
+    CHECK(purge_key(*opened.value(), key_for(0)).ok());
+    opened.value()->close();
+  }
+}
+
 TEST_CASE("volumes: copies of one device, foreign ones and too many are refused") {
   CHECK(Several({disk_number(1), disk_number(1)}).status.code() == Code::invalid);
   const Several foreign({disk_number(1), DiskImage(kDiskSize)});

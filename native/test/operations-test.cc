@@ -1,8 +1,9 @@
 // Random operations by several threads against a history of what may be found (operations.h). A few seeds
 // here; as long as is wanted by hand:
 //
-//   MILLRACE_OPERATIONS_SECONDS=600 MILLRACE_OPERATIONS_SEED=7 millrace-test -tc='operations: random*memory'
-//   MILLRACE_OPERATIONS_SECONDS=600 MILLRACE_OPERATIONS_SEED=7 millrace-test -tc='operations: random*file'
+//   export MILLRACE_OPERATIONS_SECONDS=600 MILLRACE_OPERATIONS_SEED=7
+//   millrace-test -tc='operations: random*memory'
+//   millrace-test -tc='operations: random*file'
 #include "test/operations.h"
 
 #include <cstdio>
@@ -21,7 +22,8 @@ uint64_t number_from(const char* name, uint64_t otherwise) {
   return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-void run(uint64_t seed, OperationOptions options, const std::string& where, OperationDisk* disk) {
+// Returns how many objects parts have made whole: too few in one run to be sure of any.
+uint64_t run(uint64_t seed, OperationOptions options, const std::string& where, OperationDisk* disk) {
   const uint64_t steps = uint64_t{options.operations} * options.lives;
   options.seed = seed;
   const OperationReport report = run_operations(options, disk);
@@ -29,20 +31,27 @@ void run(uint64_t seed, OperationOptions options, const std::string& where, Oper
   REQUIRE(report.violation == "");
   CHECK(report.finds > steps / 6);
   CHECK(report.puts > steps / 6);
+  CHECK(report.parts > steps / 15);
+  CHECK(report.part_reads > steps / 30);
   CHECK(report.purges > steps / 30);
   CHECK(report.refreshes > steps / 120);
   CHECK(report.body_bytes > steps * kKiB);
   CHECK(report.device_reads > 0);
   if (number_from("MILLRACE_OPERATIONS_SECONDS", 0) > 0) {
-    std::printf("seed %llu %s: %llu finds, %llu puts, %llu purges, %llu refreshes, %llu device reads\n",
+    std::printf("seed %llu %s: %llu finds, %llu puts, %llu parts (%llu reads, %llu completed), %llu purges, "
+                "%llu refreshes, %llu device reads\n",
                 static_cast<unsigned long long>(seed), where.c_str(),
                 static_cast<unsigned long long>(report.finds),
                 static_cast<unsigned long long>(report.puts),
+                static_cast<unsigned long long>(report.parts),
+                static_cast<unsigned long long>(report.part_reads),
+                static_cast<unsigned long long>(report.completed),
                 static_cast<unsigned long long>(report.purges),
                 static_cast<unsigned long long>(report.refreshes),
                 static_cast<unsigned long long>(report.device_reads));
     std::fflush(stdout);
   }
+  return report.completed;
 }
 
 // Calls run_seed(seed) for one seed, or for as long as is wanted.
@@ -60,7 +69,9 @@ void run_seeds(RunSeed run_seed) {
 
 TEST_CASE("operations: random ones by several threads find only what they may find, in memory") {
   MemoryDisk disk;
-  run_seeds([&](uint64_t seed) { run(seed, OperationOptions{}, "in memory", &disk); });
+  uint64_t completed = 0;
+  run_seeds([&](uint64_t seed) { completed += run(seed, OperationOptions{}, "in memory", &disk); });
+  CHECK(completed > 0);
 }
 
 // A kill cannot be played in this process; the kill loop does that (docs/TESTING.md).
@@ -80,12 +91,16 @@ TEST_CASE("operations: random ones by several threads find only what they may fi
   }
   OperationOptions options;
   // Short lives: what is found at the beginning of one is read from the device.
-  options.lives = 6;
-  options.operations = 50;
+  options.lives = 5;
+  options.operations = 40;
   options.tier_budget = 100 * kKiB;
+  uint64_t completed = 0;
   run_seeds([&](uint64_t seed) {
-    for (const Backend& backend : backends) run(seed, options, backend.name, backend.disk.get());
+    for (const Backend& backend : backends) {
+      completed += run(seed, options, backend.name, backend.disk.get());
+    }
   });
+  CHECK(completed > 0);
 }
 
 TEST_CASE("operations: the history tells what may be found from what may not") {

@@ -88,6 +88,8 @@ bool find_byte(Bytes bytes, ByteOffset begin, std::string* found) {
 
 }  // namespace
 
+bool find_foreign_signature(Bytes head, std::string* found) { return find_signature(head, found); }
+
 Status probe_foreign_content(Device& device, std::string* found) {
   const ByteCount size = round_down(device.facts().size, kBlockAlignment);
   void* memory = nullptr;

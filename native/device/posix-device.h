@@ -53,4 +53,7 @@ Result<DeviceIdentity> device_identity(const std::string& path);
 // there ("ext4 file system labelled x", "MBR partition table", "unknown data at offset 512").
 Status probe_foreign_content(Device& device, std::string* found);
 
+// The signatures alone, in the first MiB of a device or less.
+bool find_foreign_signature(Bytes head, std::string* found);
+
 }  // namespace millrace

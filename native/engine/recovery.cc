@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/endian.h"
+#include "device/posix-device.h"
 #include "engine/aligned-buffer.h"
 #include "engine/segment-boundaries.h"
 #include "engine/segment-scan.h"
@@ -43,12 +45,24 @@ std::optional<FooterTrailer> seal_recovered(Device& device, const Geometry& geom
   return trailer.value();
 }
 
+// Whether somebody has made something else of a store since: the tools that do leave superblocks alone that
+// they do not happen to write over, and do not know ours. `is_front_lost`: neither copy at the front is ours.
+bool is_taken_over(Device& device, bool is_front_lost) {
+  AlignedBuffer head(kMiB);
+  if (!device.read(0, head.bytes()).ok()) return false;
+  std::string found;
+  if (find_foreign_signature(head.bytes(), &found)) return true;
+  const Bytes sector = head.bytes().first(512);
+  return is_front_lost && !is_identification(sector) && !all_zero(sector);
+}
+
 }  // namespace
 
 Result<Superblock> read_superblock(Device& device) {
   const Result<Geometry> geometry = geometry_of(device.facts().size);
   if (!geometry.ok()) return geometry.status();
   AlignedBuffer page(kSuperblockSize);
+  bool is_front_lost = true;
   Status best(Code::foreign, "no millrace superblock");
   Superblock newest;
   bool found = false;
@@ -63,12 +77,16 @@ Result<Superblock> read_superblock(Device& device) {
       if (decoded.status().code() != Code::foreign) best = decoded.status();
       continue;
     }
+    if (copy < kSuperblockCopies / 2) is_front_lost = false;
     if (!found || decoded.value().superblock_sequence > newest.superblock_sequence) {
       newest = decoded.value();
       found = true;
     }
   }
   if (!found) return best;
+  if (is_taken_over(device, is_front_lost)) {
+    return Status(Code::foreign, "something else was written over a millrace store");
+  }
   if (!(newest.geometry == geometry.value())) {
     return Status(Code::corrupt, "the superblock was written for a device of another size");
   }

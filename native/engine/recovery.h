@@ -16,8 +16,8 @@
 
 namespace millrace {
 
-// The valid copy with the highest sequence. foreign: no copy of ours. Otherwise the status of the copy
-// that came closest.
+// The valid copy with the highest sequence. foreign: no copy of ours, or something else was made of the
+// device since. Otherwise the status of the copy that came closest.
 Result<Superblock> read_superblock(Device& device);
 
 // Writes all copies and flushes; io when fewer than two were written.

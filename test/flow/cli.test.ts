@@ -248,6 +248,36 @@ test.serial('serve: a second signal ends it at once', async (t) => {
   t.is(status, 143);
 });
 
+test('serve: what was made of a store since is not written over', async (t) => {
+  const folder = temporaryFolder(t);
+  const device = await formatted(t, folder);
+  const config = configFile(folder, withDevice(device));
+  const overwrite = (text: string | Buffer, offset: number): void => {
+    const file = openSync(device, 'r+');
+    writeSync(file, Buffer.from(text as string), 0, text.length, offset);
+    closeSync(file);
+  };
+  const refuses = async (found: RegExp): Promise<void> => {
+    const before = await sha256Of(device);
+    for (const args of [
+      ['serve', '-c', config],
+      ['format', device, '--yes'],
+      ['inspect', device],
+    ]) {
+      const { status, stderr } = await runCommand(t, args);
+      t.is(status, 3, args.join(' '));
+      if (args[0] !== 'serve') t.regex(stderr.join('\n'), found);
+    }
+    t.is(await sha256Of(device), before);
+  };
+  // A file system whose maker has left all four superblocks where they were.
+  overwrite('XFSB', 0);
+  await refuses(/holds an XFS file system/);
+  // Some other data over the front alone.
+  overwrite(Buffer.alloc(192 * 1024, 'data'), 0);
+  await refuses(/holds unknown data at offset 0/);
+});
+
 test('format: a file system is refused even with --yes, and nothing is written', async (t) => {
   const path = join(temporaryFolder(t), 'ext4.img');
   makeExt4(path);

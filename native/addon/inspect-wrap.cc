@@ -26,14 +26,17 @@ std::string hex_of(const DeviceUuid& uuid) {
 
 class InspectTask final : public Task {
  public:
-  enum class What : uint8_t { device, key, verify };
+  enum class What : uint8_t { device, key, verify, probe };
   What what = What::device;
   std::string path;
   std::string key;
+  PosixDeviceOptions options;
   InspectProgress progress;
   Status status{};
   std::string detail;
   std::string owner;
+  std::string found;  // where it is no store: what is there; empty where nothing is
+  DeviceFacts facts;
   DeviceReport device_report;
   VerifyReport verify_report;
   std::vector<StoredRecord> records;
@@ -41,7 +44,6 @@ class InspectTask final : public Task {
   void cancel() override { progress.cancelled.store(true); }
 
   Code run() override {
-    PosixDeviceOptions options;
     options.path = path;
     options.read_only = true;
     PosixDeviceFailure failure;
@@ -51,7 +53,8 @@ class InspectTask final : public Task {
       detail = failure.detail;
       return status.code();
     }
-    owner = device->facts().owner;
+    facts = device->facts();
+    owner = facts.owner;
     switch (what) {
       case What::device:
         status = inspect_device(*device, &device_report, &progress);
@@ -62,9 +65,38 @@ class InspectTask final : public Task {
       case What::verify:
         status = verify_device(*device, &verify_report, &progress);
         break;
+      case What::probe:
+        status = probe(*device);
+        break;
     }
+    if (status.code() == Code::foreign) name_content(*device);
     device->close();
+    // Somebody may have begun to use it meanwhile.
+    if (owner.empty()) owner = owner_now();
     return status.code();
+  }
+
+ private:
+  // Whether it is a store, by its superblocks alone.
+  Status probe(Device& device) {
+    const Result<Superblock> superblock = read_superblock(device);
+    if (superblock.ok()) device_report.superblock = superblock.value();
+    return superblock.status();
+  }
+
+  void name_content(Device& device) {
+    const Status content = probe_foreign_content(device, &found);
+    if (!content.ok() && content.code() != Code::foreign) return;
+    detail = path + " is no millrace store; it holds " + (found.empty() ? "nothing" : found);
+  }
+
+  std::string owner_now() const {
+    PosixDeviceFailure failure;
+    const std::unique_ptr<Device> device = open_posix_device(options, &failure);
+    if (!device) return "";
+    const std::string found_owner = device->facts().owner;
+    device->close();
+    return found_owner;
   }
 };
 
@@ -157,7 +189,8 @@ Napi::Object report_damage(Napi::Env env, const InspectTask& task) {
   for (const DamagedRecord& record : report.listed) {
     Napi::Object item = Napi::Object::New(env);
     item.Set("offset", number_of(env, record.offset));
-    item.Set("segment", number_of(env, record.segment));
+    if (record.segment == DamagedRecord::kNoSegment) item.Set("segment", env.Null());
+    else item.Set("segment", number_of(env, record.segment));
     item.Set("reason", record.reason);
     item.Set("key", js_latin1(env, record.key));
     listed.Set(at++, item);
@@ -166,7 +199,27 @@ Napi::Object report_damage(Napi::Env env, const InspectTask& task) {
   return out;
 }
 
-// inspect(token, path, 0 device | 1 key | 2 verify, key): handle
+// What serving would find, as far as looking tells. That it is no store, or a damaged one, is an answer.
+Napi::Object report_probe(Napi::Env env, const InspectTask& task) {
+  Napi::Object out = Napi::Object::New(env);
+  out.Set("owner", task.owner);
+  out.Set("size", number_of(env, task.facts.size));
+  out.Set("isBlockDevice", task.facts.block_device);
+  out.Set("directIo", task.facts.direct);
+  out.Set("directIoRefusal", task.facts.direct_refusal);
+  out.Set("ioUring", task.facts.io_uring);
+  out.Set("ioUringRefusal", task.facts.io_uring_refusal);
+  const bool is_foreign = task.status.code() == Code::foreign;
+  out.Set("content", task.status.ok()   ? "store"
+                     : !is_foreign      ? "damaged"
+                     : task.found.empty() ? "nothing"
+                                          : "foreign");
+  out.Set("clean", task.status.ok() && task.device_report.superblock.clean);
+  out.Set("found", is_foreign ? task.found : std::string(task.status.message()));
+  return out;
+}
+
+// inspect(token, path, 0 device | 1 key | 2 verify | 3 probe, key, direct, io choice): handle
 Napi::Value inspect(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   auto task = Ref<InspectTask>::adopt(new InspectTask());
@@ -174,12 +227,16 @@ Napi::Value inspect(const Napi::CallbackInfo& info) {
   task->path = arguments.utf8();
   const uint32_t what = arguments.u32();
   task->key = arguments.latin1();
+  task->options.direct = arguments.boolean();
+  const uint32_t io = arguments.u32();
   if (!arguments.ok()) return Napi::Value();
-  if (what > static_cast<uint32_t>(InspectTask::What::verify)) {
+  if (what > static_cast<uint32_t>(InspectTask::What::probe) ||
+      io > static_cast<uint32_t>(IoChoice::io_uring)) {
     Napi::RangeError::New(info.Env(), "no such inspection").ThrowAsJavaScriptException();
     return Napi::Value();
   }
   task->what = static_cast<InspectTask::What>(what);
+  task->options.io = static_cast<IoChoice>(io);
   Environment& environment = Environment::of(info.Env());
   return Napi::Number::New(info.Env(), environment.start(environment.inspecting,
                                                          Ref<Task>::share(task.get()), token));
@@ -207,6 +264,9 @@ Napi::Value take_inspect(const Napi::CallbackInfo& info) {
   if (!arguments.ok() || found == nullptr) return info.Env().Undefined();
   const Ref<InspectTask> task = Ref<InspectTask>::share(static_cast<InspectTask*>(found->get()));
   environment.inspecting.remove(handle);
+  if (task->what == InspectTask::What::probe && task->facts.size > 0) {
+    return report_probe(info.Env(), *task);
+  }
   if (!task->status.ok()) {
     Napi::Error error = error_of(info.Env(), task->status, task->detail);
     error.Set("path", Napi::String::New(info.Env(), task->path));
@@ -217,6 +277,7 @@ Napi::Value take_inspect(const Napi::CallbackInfo& info) {
     case InspectTask::What::device: return report_device(info.Env(), *task);
     case InspectTask::What::key: return report_records(info.Env(), *task);
     case InspectTask::What::verify: return report_damage(info.Env(), *task);
+    case InspectTask::What::probe: return report_probe(info.Env(), *task);
   }
   MR_UNREACHABLE();
 }

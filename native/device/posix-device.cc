@@ -58,8 +58,9 @@ bool fail(PosixDeviceFailure* failure, Code code, const char* message, int numbe
   return false;
 }
 
-bool fail_open(PosixDeviceFailure* failure, const std::string& path, int number,
+bool fail_open(PosixDeviceFailure* failure, const PosixDeviceOptions& options, int number,
                DeviceNumber number_of_device) {
+  const std::string& path = options.path;
   switch (number) {
     case ENOENT:
       return fail(failure, Code::missing, "there is no such device or file", number,
@@ -68,7 +69,7 @@ bool fail_open(PosixDeviceFailure* failure, const std::string& path, int number,
     case EPERM:
       return fail(failure, Code::denied, "permission denied", number,
                   path + ": permission denied; the user with id " + std::to_string(geteuid()) +
-                      " needs to read and write it");
+                      (options.read_only ? " needs to read it" : " needs to read and write it"));
     case EBUSY:
       return fail(failure, Code::busy, "the device is in use", number,
                   path + " is in use: " + user_of_device(number_of_device));
@@ -155,6 +156,39 @@ bool lock_patiently(int file, int kind) {
   }
 }
 
+// Who has mounted or claimed a block device that nobody has locked, in words; empty: nobody.
+std::string claimant_of(const std::string& path, DeviceNumber number) {
+  const UniqueFile claim(open_patiently(path.c_str(), O_CLOEXEC | O_RDONLY | O_EXCL));
+  if (claim.valid() || errno != EBUSY) return "";
+  const std::string user = user_of_device(number);
+  return user.substr(0, user.find(';'));
+}
+
+// The lock of the one owner; or, for who only looks, whose it is.
+bool own_or_look(int file, const PosixDeviceOptions& options, const struct statx& facts_on_disk,
+                 DeviceFacts* facts, PosixDeviceFailure* failure) {
+  if (lock_patiently(file, options.read_only ? LOCK_SH : LOCK_EX)) {
+    if (!options.read_only) return true;
+    // Who looks keeps no instance from starting.
+    flock(file, LOCK_UN);
+    if (facts->block_device) {
+      facts->owner = claimant_of(options.path, DeviceNumber{facts_on_disk.stx_rdev_major,
+                                                            facts_on_disk.stx_rdev_minor});
+    }
+    return true;
+  }
+  const int number = errno;
+  const DeviceNumber holder{facts_on_disk.stx_dev_major, facts_on_disk.stx_dev_minor};
+  const std::string owner = owner_of_lock(holder, facts_on_disk.stx_ino);
+  if (!options.read_only) {
+    return fail(failure, Code::busy, "another process owns the store", number,
+                options.path + " is owned by " + owner);
+  }
+  // Without the advice, which is for somebody who wanted it alone.
+  facts->owner = owner.substr(0, owner.find(';'));
+  return true;
+}
+
 UniqueFile open_file(const PosixDeviceOptions& options, bool block_device, DeviceFacts* facts,
                      int* error) {
   int flags = O_CLOEXEC | (options.read_only ? O_RDONLY : O_RDWR);
@@ -217,7 +251,7 @@ std::unique_ptr<Device> open_posix_device(const PosixDeviceOptions& options,
     return statx(directory, path, flags, STATX_TYPE | STATX_SIZE | STATX_INO, &facts_on_disk) == 0;
   };
   if (!look(AT_FDCWD, options.path.c_str(), 0)) {
-    fail_open(failure, options.path, errno, DeviceNumber{});
+    fail_open(failure, options, errno, DeviceNumber{});
     return nullptr;
   }
   const bool block_device = S_ISBLK(facts_on_disk.stx_mode);
@@ -234,7 +268,7 @@ std::unique_ptr<Device> open_posix_device(const PosixDeviceOptions& options,
   int error = 0;
   UniqueFile file = open_file(options, block_device, &facts, &error);
   if (!file.valid()) {
-    fail_open(failure, options.path, error, number);
+    fail_open(failure, options, error, number);
     return nullptr;
   }
   // Again by descriptor: what was opened is what counts, not what the name meant a moment ago.
@@ -251,18 +285,7 @@ std::unique_ptr<Device> open_posix_device(const PosixDeviceOptions& options,
              "; at most 4096 are supported");
     return nullptr;
   }
-  if (!lock_patiently(file.get(), options.read_only ? LOCK_SH : LOCK_EX)) {
-    const int error_number = errno;
-    const DeviceNumber holder{facts_on_disk.stx_dev_major, facts_on_disk.stx_dev_minor};
-    const std::string owner = owner_of_lock(holder, facts_on_disk.stx_ino);
-    if (!options.read_only) {
-      fail(failure, Code::busy, "another process owns the store", error_number,
-           options.path + " is owned by " + owner);
-      return nullptr;
-    }
-    // Without the advice, which is for somebody who wanted it alone.
-    facts.owner = owner.substr(0, owner.find(';'));
-  }
+  if (!own_or_look(file.get(), options, facts_on_disk, &facts, failure)) return nullptr;
   facts.alignment = kAlignment;
   const Result<DeviceIdentity> identity = device_identity(options.path);
   if (identity.ok()) {

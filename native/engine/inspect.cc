@@ -3,12 +3,14 @@
 
 #include <algorithm>
 
+#include "base/endian.h"
 #include "base/siphash.h"
 #include "engine/aligned-buffer.h"
 #include "engine/recovery.h"
 #include "engine/segment-check.h"
 #include "engine/segment-scan.h"
 #include "layout/key.h"
+#include "layout/purge-journal.h"
 
 namespace millrace {
 
@@ -151,39 +153,147 @@ Status find_on_device(Device& device, std::string_view key, std::vector<StoredRe
   return Status();
 }
 
+namespace {
+
+// Collects what is damaged: counts all of it, lists the first ones.
+class Verification {
+ public:
+  Verification(Device& device, const Superblock& superblock, VerifyReport* report)
+      : device_(device), superblock_(superblock), report_(report) {}
+
+  void add(SegmentId segment, ByteOffset offset, const char* reason, std::string key = "") {
+    report_->damaged++;
+    if (report_->listed.size() >= VerifyReport::kListed) return;
+    report_->listed.push_back(DamagedRecord{offset, segment, reason, std::move(key)});
+  }
+
+  void check_superblocks() {
+    AlignedBuffer page(kSuperblockSize);
+    for (uint32_t copy = 0; copy < kSuperblockCopies; copy++) {
+      const ByteOffset offset = superblock_.geometry.superblock_offset(copy);
+      const Status read = device_.read(offset, page.bytes());
+      const Status status = read.ok() ? decode_superblock(page.bytes()).status() : read;
+      if (!status.ok()) add(DamagedRecord::kNoSegment, offset, "a copy of the superblock is damaged");
+    }
+  }
+
+  // Only of the half that is in use: what was found damaged at a start is written anew in the other one.
+  void check_journal() {
+    JournalHalf halves[2];
+    for (uint32_t half = 0; half < 2; half++) halves[half] = read_journal(half);
+    for (uint32_t half = 0; half < 2; half++) {
+      if (halves[half].generation < halves[1 - half].generation) continue;
+      for (const uint32_t number : halves[half].damaged) {
+        add(DamagedRecord::kNoSegment, purge_block_offset(half, number),
+            "a block of the purge journal is damaged");
+      }
+    }
+  }
+
+  void check_segment(SegmentId segment, const Result<FoundFooter>& footer, MutableBytes memory) {
+    const ByteOffset start = superblock_.geometry.segment_offset(segment);
+    if (!footer.ok()) {
+      const bool is_empty = footer.status().code() == Code::not_found && has_no_header(start);
+      if (is_empty) return;
+      const bool is_known = footer.status().code() != Code::not_found;
+      add(segment, start,
+          is_known ? footer.status().message() : "the segment's header is damaged: nothing in it is found");
+      return;
+    }
+    const Sequence sequence = footer.value().header.segment_sequence;
+    report_->segments++;
+    newest_ = std::max(newest_, sequence);
+    if (!footer.value().is_sealed) open_.emplace_back(sequence, segment);
+    SegmentWindow window(device_, start, superblock_.geometry.segment_size, memory);
+    for (const FooterEntry& entry : footer.value().entries) {
+      std::string key;
+      const char* damage = check_record(window, entry, sequence, &key).damage;
+      report_->records++;
+      report_->bytes += ByteCount{entry.length_grains} * kRecordGrain;
+      if (damage == nullptr) continue;
+      add(segment, start + ByteCount{entry.offset_grains} * kRecordGrain, damage, std::move(key));
+    }
+  }
+
+  // A store that was closed has no segment without a footer. Of one that was not, the write head's has none,
+  // and the one before may not have got it yet.
+  void check_open_segments() {
+    std::sort(open_.begin(), open_.end());
+    const Geometry& geometry = superblock_.geometry;
+    size_t allowed = 0;
+    if (!superblock_.clean && !open_.empty() && open_.back().first == newest_) allowed = 2;
+    const size_t damaged = open_.size() - std::min(allowed, open_.size());
+    for (size_t i = 0; i < damaged; i++) {
+      const SegmentId segment = open_[i].second;
+      add(segment, geometry.segment_offset(segment) + geometry.segment_size - kFooterTrailerSize,
+          "the segment's footer is damaged; its records were found without it");
+    }
+  }
+
+ private:
+  struct JournalHalf {
+    uint64_t generation = 0;  // the highest found; 0: none
+    std::vector<uint32_t> damaged;
+  };
+
+  // Blocks are written one after the other from the beginning of a half: the first piece that holds none
+  // ends it, and zeros before a block are one that is lost.
+  JournalHalf read_journal(uint32_t half) {
+    constexpr uint32_t kBlocks = kMiB / kPurgeBlockSize;
+    AlignedBuffer piece(kMiB);
+    JournalHalf found;
+    uint32_t end = 0;
+    for (uint32_t first = 0; first < kPurgeBlocksPerHalf; first += kBlocks) {
+      if (!device_.read(purge_block_offset(half, first), piece.bytes()).ok()) {
+        found.damaged.push_back(first);
+        continue;
+      }
+      bool is_used = false;
+      for (uint32_t number = first; number < first + kBlocks; number++) {
+        const Bytes bytes = piece.bytes().subspan((number - first) * kPurgeBlockSize, kPurgeBlockSize);
+        if (all_zero(bytes)) continue;
+        is_used = true;
+        const Result<PurgeBlock> block = decode_purge_block(bytes, superblock_.uuid);
+        const bool is_whole = block.ok() && block.value().number == number &&
+                              block.value().generation % 2 == half;
+        if (is_whole) found.generation = std::max(found.generation, block.value().generation);
+        if (is_whole && end < number) found.damaged.push_back(end);
+        if (!is_whole) found.damaged.push_back(number);
+        end = number + 1;
+      }
+      if (!is_used) break;
+    }
+    return found;
+  }
+
+  bool has_no_header(ByteOffset start) {
+    AlignedBuffer page(kSegmentHeaderSize);
+    return device_.read(start, page.bytes()).ok() && all_zero(page.bytes());
+  }
+
+  Device& device_;
+  const Superblock& superblock_;
+  VerifyReport* const report_;
+  Sequence newest_ = 0;
+  std::vector<std::pair<Sequence, SegmentId>> open_;
+};
+
+}  // namespace
+
 Status verify_device(Device& device, VerifyReport* report, InspectProgress* progress) {
   const Result<Superblock> superblock = read_superblock(device);
   if (!superblock.ok()) return superblock.status();
-  const Geometry& geometry = superblock.value().geometry;
   AlignedBuffer memory(kPiece);
-  const auto add = [&](SegmentId segment, ByteOffset offset, const char* reason, std::string key) {
-    report->damaged++;
-    if (report->listed.size() >= VerifyReport::kListed) return;
-    report->listed.push_back(DamagedRecord{offset, segment, reason, std::move(key)});
-  };
-  return visit_segments(
-      device, superblock.value(), progress, [&](SegmentId segment, const Result<FoundFooter>& footer) {
-        const ByteOffset start = geometry.segment_offset(segment);
-        if (!footer.ok()) {
-          if (footer.status().code() != Code::not_found) {
-            add(segment, start, footer.status().message(), std::string());
-          }
-          return;
-        }
-        report->segments++;
-        SegmentWindow window(device, start, geometry.segment_size, memory.bytes());
-        for (const FooterEntry& entry : footer.value().entries) {
-          std::string key;
-          const char* damage =
-              check_record(window, entry, footer.value().header.segment_sequence, &key).damage;
-          const ByteCount length = ByteCount{entry.length_grains} * kRecordGrain;
-          report->records++;
-          report->bytes += length;
-          if (damage == nullptr) continue;
-          add(segment, start + ByteCount{entry.offset_grains} * kRecordGrain, damage,
-              std::move(key));
-        }
+  Verification verification(device, superblock.value(), report);
+  verification.check_superblocks();
+  verification.check_journal();
+  const Status status = visit_segments(
+      device, superblock.value(), progress,
+      [&](SegmentId segment, const Result<FoundFooter>& footer) {
+        verification.check_segment(segment, footer, memory.bytes());
       });
+  if (status.ok()) verification.check_open_segments();
+  return status;
 }
 
 }  // namespace millrace

@@ -48,8 +48,10 @@ struct StoredRecord {
 };
 
 struct DamagedRecord {
+  // Of what lies in no segment: superblocks and the purge journal.
+  static constexpr SegmentId kNoSegment = ~SegmentId{0};
   ByteOffset offset = 0;  // on the device
-  SegmentId segment = 0;
+  SegmentId segment = kNoSegment;
   const char* reason = "";  // static
   std::string key;          // empty where it cannot be told, and of chunks
 };
@@ -78,7 +80,8 @@ Status inspect_device(Device& device, DeviceReport* report, InspectProgress* pro
 Status find_on_device(Device& device, std::string_view key, std::vector<StoredRecord>* found,
                       InspectProgress* progress);
 
-// Reads every record that a footer names, and compares all of it with its checksums.
+// Reads every record that a footer names, and compares all of it with its checksums; and what leads to them:
+// superblocks, purge journal, headers and footers.
 Status verify_device(Device& device, VerifyReport* report, InspectProgress* progress);
 
 }  // namespace millrace

@@ -2,10 +2,11 @@
 // in use, one that was closed, one that is damaged, and one that is none.
 
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { createInterface } from 'node:readline';
 import test, { type ExecutionContext } from 'ava';
 import { configFile, runCommand, startCommand, temporaryFolder } from '../support/command.js';
 
@@ -29,6 +30,11 @@ async function originOf(t: ExecutionContext): Promise<number> {
   await once(server, 'listening');
   t.teardown(() => server.close());
   return (server.address() as AddressInfo).port;
+}
+
+/** Of the JSON of inspect and verify. */
+function devicesIn({ stdout }: { readonly stdout: string[] }): Record<string, unknown>[] {
+  return (JSON.parse(stdout.join('\n')) as { devices: Record<string, unknown>[] }).devices;
 }
 
 /** A device with one object of each size, still in use until `stop`. */
@@ -83,7 +89,8 @@ test('inspect: a device in use and at rest, and what is stored under a URL', asy
   );
   await stop();
   const shown = await runCommand(t, ['inspect', device, '--json']);
-  t.like(JSON.parse(shown.stdout.join('\n')), {
+  t.like(devicesIn(shown)[0], {
+    device,
     owner: '',
     clean: true,
     copies: ['', '', '', ''],
@@ -100,7 +107,7 @@ test('inspect: a device in use and at rest, and what is stored under a URL', asy
   );
   const found = await runCommand(t, ['inspect', device, '--url', `${address}/3000000`, '--json']);
   t.is(found.status, 0);
-  const [record] = JSON.parse(found.stdout.join('\n')) as Record<string, unknown>[];
+  const [record] = devicesIn(found)[0]!.records as Record<string, unknown>[];
   t.like(record, { kind: 'head', bodyLength: 3_000_000, chunksFound: 3, chunksWanted: 3 });
   t.like(record?.head, { status: 200, etag: '"a"' });
   const none = await runCommand(t, ['inspect', device, '--url', `${address}/nothing`]);
@@ -141,21 +148,23 @@ test('inspect: the share of records that were hit is asked of the instance', asy
   const second = await serve();
   await second.running.logged('found 4 records in \\d+ ms');
   t.is(await second.get(100), 'HIT');
-  for (const how of [[device], ['-c', config]]) {
-    const { stdout } = await runCommand(t, ['inspect', ...how, '--json']);
-    const report = JSON.parse(stdout.join('\n')) as { segments: object[]; hitsUnknown: null };
-    t.like(report.segments[0], { found: 4, hit: 1 });
-    t.like(report.segments[1], { found: 0, hit: 0 });
-    t.is(report.hitsUnknown, null);
+  const link = join(folder, 'link.disk');
+  symlinkSync(device, link);
+  for (const how of [[device], ['-c', config], [link], [relative(process.cwd(), device)]]) {
+    const [report] = devicesIn(await runCommand(t, ['inspect', ...how, '--json']));
+    const segments = report?.segments as object[];
+    t.like(segments[0], { found: 4, hit: 1 });
+    t.like(segments[1], { found: 0, hit: 0 });
+    t.is(report?.hitsUnknown, null);
   }
   const text = await runCommand(t, ['inspect', device]);
   t.true(text.stdout.some((line) => /^hit +1 of 4 records \(25\.0 %\)/.test(line)));
   t.regex(text.stdout.at(-1) ?? '', /^ {6}0 2\.{46}$/);
   await second.stop();
   const rest = await runCommand(t, ['inspect', device, '--json']);
-  const report = JSON.parse(rest.stdout.join('\n')) as { segments: object[]; hitsUnknown: string };
-  t.like(report.segments[0], { found: null, hit: null });
-  t.regex(report.hitsUnknown, /^nobody uses the device/);
+  const [report] = devicesIn(rest);
+  t.like((report!.segments as object[])[0], { found: null, hit: null });
+  t.regex(String(report?.hitsUnknown), /^nobody uses the device/);
 });
 
 test('verify: a device as it was written, one flipped byte, and no store at all', async (t) => {
@@ -175,10 +184,140 @@ test('verify: a device as it was written, one flipped byte, and no store at all'
   t.true(bad.stdout[0]?.endsWith(`its body does not match its checksums, ${address}/70000`));
   const json = await runCommand(t, ['verify', device, '--json']);
   t.is(json.status, 1);
-  t.like(JSON.parse(json.stdout.join('\n')), { damaged: 1, records: 6 });
+  t.like(devicesIn(json)[0], { device, damaged: 1, records: 6 });
   const foreign = await runCommand(t, ['verify', config]);
   t.is(foreign.status, 3);
   t.true(foreign.stderr.some((line) => line.startsWith(`${config}: `)));
+});
+
+/** Overwrites some bytes with what nothing of ours looks like. */
+function scribble(device: string, offset: number, length: number): void {
+  const file = openSync(device, 'r+');
+  writeSync(file, Buffer.alloc(length, 0xa5), 0, length, offset);
+  closeSync(file);
+}
+
+test('verify: what leads to the records counts, too', async (t) => {
+  const { config, device, stop } = await filled(t);
+  // The first generation of the journal lies in the second half.
+  t.is((await runCommand(t, ['purge', '-c', config, '--tag', 'none'])).status, 0);
+  await stop();
+  const mib = 2 ** 20;
+  const journal = 33 * mib;
+  const segment = 65 * mib;
+  const footer = segment + 4 * mib - 4096;
+  const whole = readFileSync(device);
+  const damages: (readonly [number, number | null, RegExp])[] = [
+    [64 * 1024, null, /superblock/],
+    [journal, null, /purge journal/],
+    [footer, 0, /footer/],
+    [segment, 0, /header/],
+  ];
+  for (const [offset, at, reason] of damages) {
+    writeFileSync(device, whole);
+    scribble(device, offset, 4096);
+    const { status, stdout } = await runCommand(t, ['verify', device, '--json']);
+    t.is(status, 1, String(reason));
+    const { damaged, listed } = JSON.parse(stdout.join('\n')).devices[0];
+    t.is(damaged, 1);
+    t.like(listed[0], { offset, segment: at });
+    t.regex(listed[0].reason, reason);
+  }
+});
+
+test('inspect, verify: several devices are one document, and one of them may be missing', async (t) => {
+  const folder = temporaryFolder(t);
+  const paths = ['one', 'two'].map((name) => join(folder, `${name}.disk`));
+  for (const path of paths) {
+    const made = await runCommand(t, ['format', path, '--size', '256MiB', '--no-zero-fill']);
+    t.is(made.status, 0);
+  }
+  const list = [paths[0]!, '/nowhere', paths[1]!].map((path) => `{ device_path: ${path} }`);
+  const config = configFile(
+    folder,
+    `upstream_address: "127.0.0.1:1"\nraw_disk_cache: [${list.join(', ')}]\n`,
+  );
+  for (const command of ['inspect', 'verify']) {
+    const json = await runCommand(t, [command, '-c', config, '--json']);
+    t.is(json.status, 3);
+    const [first, second, third] = devicesIn(json);
+    t.like(first, { device: paths[0], owner: '' });
+    t.like(second, { device: '/nowhere', code: 'ERR_MILLRACE_STORE_MISSING_DEVICE' });
+    t.like(third, { device: paths[1], owner: '' });
+    const text = await runCommand(t, [command, '-c', config]);
+    t.is(text.status, 3);
+    t.true(text.stderr.includes('/nowhere does not exist'));
+  }
+  const url = ['--url', 'http://cache.test/a'];
+  const none = await runCommand(t, ['inspect', '-c', config, ...url, '--json']);
+  t.is(none.status, 3);
+  t.like(devicesIn(none)[2], { device: paths[1], records: [] });
+  const doctor = await runCommand(t, ['doctor', '-c', config]);
+  t.is(doctor.status, 0);
+  t.true(doctor.stdout.some((line) => /^warn +device \/nowhere .*left out/.test(line)));
+});
+
+test('inspect: by URL each variant is found, with tags as texts', async (t) => {
+  const server = createServer((request, response) => {
+    const { 'accept-language': language = '' } = request.headers;
+    const fields = { vary: 'accept-language', etag: `"${language}"`, 'surrogate-key': 'a b' };
+    response.writeHead(200, { 'cache-control': 'max-age=600', ...fields }).end(language);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const folder = temporaryFolder(t);
+  const device = join(folder, 'vary.disk');
+  const config = configFile(
+    folder,
+    [
+      `upstream_address: "127.0.0.1:${(server.address() as AddressInfo).port}"`,
+      'listen: "127.0.0.1:0"',
+      `raw_disk_cache: { device_path: ${JSON.stringify(device)}, total_size: 256MiB, create: true }`,
+    ].join('\n'),
+  );
+  const running = startCommand(t, ['serve', '-c', config]);
+  const [address] = (await running.logged('ready')).listen as string[];
+  for (const language of ['de', 'en']) {
+    await (await fetch(`${address}/a`, { headers: { 'accept-language': language } })).text();
+  }
+  running.child.kill('SIGTERM');
+  t.is((await running.ended).status, 0);
+  const json = await runCommand(t, ['inspect', device, '--url', `${address}/a`, '--json']);
+  const records = devicesIn(json)[0]?.records as { variants: unknown; head: { tags: string[] } }[];
+  const bodies = records.filter(({ variants }) => variants === null);
+  t.is(bodies.length, 2);
+  for (const { head } of bodies) {
+    t.is(head.tags.length, 2);
+    t.true(head.tags.every((tag) => /^[0-9a-f]{16}$/.test(tag)));
+  }
+  const text = await runCommand(t, ['inspect', device, '--url', `${address}/a`]);
+  t.true(text.stdout.some((line) => /^variant +accept-language: en$/.test(line)));
+});
+
+test('verify: an instance starts meanwhile', async (t) => {
+  const folder = temporaryFolder(t);
+  const device = join(folder, 'looked-at.disk');
+  const sized = ['--size', '256MiB', '--no-zero-fill'];
+  t.is((await runCommand(t, ['format', device, ...sized])).status, 0);
+  const config = configFile(
+    folder,
+    `upstream_address: "127.0.0.1:1"\nlisten: "127.0.0.1:0"\n` +
+      `raw_disk_cache: { device_path: ${JSON.stringify(device)} }\n`,
+  );
+  // Stopped in the middle of its work, as one that reads a large device for an hour.
+  const looking = startCommand(t, ['verify', device]);
+  const started = (async () => {
+    for await (const line of createInterface({ input: looking.child.stderr! })) return line;
+    return '';
+  })();
+  t.regex(await started, /^segments verified: 0%/);
+  looking.child.kill('SIGSTOP');
+  const running = startCommand(t, ['serve', '-c', config]);
+  await running.logged('ready');
+  running.child.kill('SIGTERM');
+  t.is((await running.ended).status, 0);
+  looking.child.kill('SIGCONT');
+  await looking.ended;
 });
 
 test('doctor: what is well, what is missing and what to do', async (t) => {
@@ -192,7 +331,7 @@ test('doctor: what is well, what is missing and what to do', async (t) => {
   const ill = await runCommand(t, ['doctor', '-c', config, ...missing]);
   t.is(ill.status, 1);
   const at = ill.stdout.findIndex((line) => /^fail +device \/none/.test(line));
-  t.regex(ill.stdout[at + 1] ?? '', /run: npx millrace format \/none --size 100GiB/);
+  t.regex(ill.stdout[at + 1] ?? '', /run: npx millrace format \/none --size 256MiB/);
 });
 
 test('purge: by URL and altogether, softly and for good, and what is refused', async (t) => {

@@ -194,23 +194,15 @@ function makeProgram(done: (status: number) => void): Command {
       const { json } = options;
       const admin = adminNamed(options);
       const now = systemClock.now();
-      let status = key === null ? 0 : 1;
-      for (const device of devicesNamed(path, options)) {
-        const found = await inspectCommand({ path: device, key, json, admin, now }, io);
-        status = key === null ? Math.max(status, found) : Math.min(status, found);
-      }
-      done(status);
+      const paths = devicesNamed(path, options);
+      done(await inspectCommand({ paths, key, json, admin, now }, io));
     });
   onDevices('verify', 'read every record of a device and compare it with its checksums').action(
     async (path: string | undefined, { json, ...options }: DeviceArguments) => {
       const { verifyCommand } = await import('./commands/verify.js');
       const { devicesNamed } = await import('./targets.js');
-      let status = 0;
-      for (const device of devicesNamed(path, options)) {
-        const io = { ...output, progress: process.stderr };
-        status = Math.max(status, await verifyCommand({ path: device, json }, io));
-      }
-      done(status);
+      const io = { ...output, progress: process.stderr };
+      done(await verifyCommand({ paths: devicesNamed(path, options), json }, io));
     },
   );
   program

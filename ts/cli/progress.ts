@@ -21,22 +21,44 @@ export function startProgress(
     : startLines(label, total, format, stream);
 }
 
+/** Widest bar, and the narrowest that still shows something. */
+const barColumnsMax = 40;
+const barColumnsMin = 8;
+/** What stands beside bar, label and values: brackets, spaces, "100%" and " of ". */
+const besideColumns = 12;
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 function startBar(
   label: string,
   total: number,
   format: (value: number) => string,
   stream: NodeJS.WriteStream,
 ): Progress {
+  const whole = format(total);
+  // The numbers matter more than the bar, which is what a narrow terminal does without.
+  const free = stream.columns - label.length - 2 * whole.length - besideColumns;
+  const drawn = free < barColumnsMin ? '' : ' [{bar}]';
   const bar = new cliProgress.SingleBar({
-    format: `${label} [{bar}] {percentage}% {shown} of ${format(total)}`,
+    format: `${label}${drawn} {percentage}% {shown} of ${whole}`,
+    barsize: Math.min(barColumnsMax, Math.max(1, free)),
     stream,
     hideCursor: true,
   });
+  const stop = (): void => {
+    for (const signal of stopSignals) process.off(signal, interrupted);
+    bar.stop();
+  };
+  // Whoever interrupts the work gets a terminal back that shows its cursor and wraps its lines.
+  const interrupted = (signal: NodeJS.Signals): void => {
+    stop();
+    process.kill(process.pid, signal);
+  };
+  for (const signal of stopSignals) process.on(signal, interrupted);
   bar.start(total, 0, { shown: format(0) });
   return {
     update: (value) =>
       bar.update(Math.min(value, total), { shown: format(Math.min(value, total)) }),
-    stop: () => bar.stop(),
+    stop,
   };
 }
 

@@ -159,7 +159,7 @@ export const ioBackends = ['auto', 'threads', 'io_uring'] as const;
 export type IoBackend = (typeof ioBackends)[number];
 
 /** What inspect() does, by its number. */
-export const inspections = ['device', 'key', 'verify'] as const;
+export const inspections = ['device', 'key', 'verify', 'probe'] as const;
 
 export interface NativeDeviceReport {
   /** Who uses the device, in words; empty when nobody does. */
@@ -215,10 +215,25 @@ export interface NativeVerifyReport {
   /** The first thousand of them. */
   readonly listed: readonly {
     readonly offset: number;
-    readonly segment: number;
+    /** Null for superblocks and the purge journal. */
+    readonly segment: number | null;
     readonly reason: string;
     readonly key: string;
   }[];
+}
+
+export interface NativeProbeReport {
+  readonly owner: string;
+  readonly size: number;
+  readonly isBlockDevice: boolean;
+  readonly directIo: boolean;
+  readonly directIoRefusal: string;
+  readonly ioUring: boolean;
+  readonly ioUringRefusal: string;
+  readonly content: 'store' | 'damaged' | 'nothing' | 'foreign';
+  /** Of something foreign what it is, of a damaged store what is wrong. */
+  readonly found: string;
+  readonly clean: boolean;
 }
 
 export interface Addon {
@@ -255,9 +270,18 @@ export interface Addon {
   formatProgress(handle: number): [number, number] | undefined;
   takeFormat(handle: number): { size: number; direct: boolean };
   /** `what`: its place in `inspections`. */
-  inspect(token: number, path: string, what: number, key: string): number;
+  inspect(
+    token: number,
+    path: string,
+    what: number,
+    key: string,
+    direct: boolean,
+    ioBackend: number,
+  ): number;
   inspectProgress(handle: number): [number, number] | undefined;
-  takeInspect(handle: number): NativeDeviceReport | NativeRecordsReport | NativeVerifyReport;
+  takeInspect(
+    handle: number,
+  ): NativeDeviceReport | NativeRecordsReport | NativeVerifyReport | NativeProbeReport;
   readonly Routes: new (routes: string[][]) => NativeRoutes;
   variantKey(primary: string, varyNames: string, fields: readonly string[]): string;
   /** 8 bytes for each tag. */

@@ -3,8 +3,11 @@
 
 import { completions } from '../native/completions.js';
 import {
+  type IoBackend,
   inspections,
+  ioBackends,
   type NativeDeviceReport,
+  type NativeProbeReport,
   type NativeRecordsReport,
   type NativeStoredRecord,
   type NativeVerifyReport,
@@ -14,6 +17,7 @@ import { isNativeFailure, translateFailure } from '../native/status.js';
 export type DeviceReport = NativeDeviceReport;
 export type StoredRecord = NativeStoredRecord;
 export type VerifyReport = NativeVerifyReport;
+export type ProbeReport = NativeProbeReport;
 
 export interface InspectOptions {
   readonly path: string;
@@ -36,6 +40,13 @@ export const findOnDevice = (options: InspectOptions, key: string): Promise<Nati
 export const verifyDevice = (options: InspectOptions): Promise<VerifyReport> =>
   run(options, 'verify', '');
 
+/** What serving would find, as far as looking tells. Rejects with StoreError where it cannot be opened. */
+export const probeDevice = (
+  path: string,
+  useDirectIo: boolean,
+  ioBackend: IoBackend,
+): Promise<ProbeReport> => run({ path }, 'probe', '', useDirectIo, ioBackend);
+
 /** What the engine says of a device without knowing its name. */
 const named = (path: string, message: string): string =>
   message.startsWith(path) ? message : `${path}: ${message}`;
@@ -44,6 +55,8 @@ function run<Report>(
   { path, onProgress }: InspectOptions,
   what: (typeof inspections)[number],
   key: string,
+  useDirectIo = true,
+  ioBackend: IoBackend = 'auto',
 ): Promise<Report> {
   const reports = completions();
   const { addon } = reports;
@@ -66,7 +79,8 @@ function run<Report>(
       }
     });
     try {
-      handle = addon.inspect(token, path, inspections.indexOf(what), key);
+      const io = ioBackends.indexOf(ioBackend);
+      handle = addon.inspect(token, path, inspections.indexOf(what), key, useDirectIo, io);
       if (onProgress !== undefined) looking = setInterval(report, lookEveryMs);
     } catch (error) {
       reports.remove(token);

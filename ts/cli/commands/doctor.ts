@@ -1,42 +1,23 @@
 // `millrace doctor`: looks at everything around a configuration that keeps an instance from starting or from
 // running well, and says for each what was found and what to do. Changes nothing, opens no store.
 
-import { accessSync, constants, readFileSync, statfsSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { release, type, userInfo } from 'node:os';
 import { dirname } from 'node:path';
-import type { Config, RawDiskConfig, ServedAddress } from '../../config/schema.js';
+import type { Config, ServedAddress } from '../../config/schema.js';
 import { formatListen } from '../../config/values.js';
 import { loadAddon } from '../../native/binding.js';
 import { formatSize } from '../../units.js';
 import { columnLines } from '../columns.js';
+import { deviceFindings } from '../device-findings.js';
+import { type Finding, fail, ok, warn } from '../findings.js';
 import { type ConfigSource, loadSource } from '../named-config.js';
 import type { CommandOutput } from './check.js';
 
 export interface DoctorOptions extends ConfigSource {
   readonly json: boolean;
 }
-
-export interface Finding {
-  readonly state: 'ok' | 'warn' | 'fail';
-  readonly what: string;
-  readonly found: string;
-  /** What to do; empty where nothing is. */
-  readonly advice: string;
-}
-
-const ok = (what: string, found: string): Finding => ({ state: 'ok', what, found, advice: '' });
-const warn = (what: string, found: string, advice: string): Finding => ({
-  state: 'warn',
-  what,
-  found,
-  advice,
-});
-const fail = (what: string, found: string, advice: string): Finding => ({
-  state: 'fail',
-  what,
-  found,
-  advice,
-});
 
 const mib = 1024 * 1024;
 /** Beside memory_limit and index_memory_limit: what Node and the program themselves take at most. */
@@ -98,6 +79,27 @@ function checkDescriptors(): Finding {
       );
 }
 
+/** The first with all that is asked of io_uring (native/device/uring-queues.cc). */
+const kernelOfIoUring = [5, 12] as const;
+
+function checkKernel(): Finding {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  const [wantedMajor, wantedMinor] = kernelOfIoUring;
+  const isOld = major < wantedMajor || (major === wantedMajor && minor < wantedMinor);
+  const found = `${type()} ${release()}`;
+  if (type() !== 'Linux') {
+    return warn('kernel', found, 'the raw disk is for Linux; use l2_backend: file here');
+  }
+  const advice = `from ${kernelOfIoUring.join('.')} on io_uring serves the disk; before it threads do`;
+  return isOld ? warn('kernel', found, advice) : ok('kernel', found);
+}
+
+/** What another user may do says little about the one that the instance runs as. */
+function checkUser(): Finding {
+  const { username, uid } = userInfo();
+  return ok('user', `${username} (${uid}); run this as the user that the instance runs as`);
+}
+
 function checkIoUring(): Finding {
   const disabled = readOrNull('/proc/sys/kernel/io_uring_disabled');
   if (disabled === null || disabled === '0') return ok('io_uring', 'allowed by the kernel');
@@ -106,56 +108,6 @@ function checkIoUring(): Finding {
     `kernel.io_uring_disabled is ${disabled}`,
     'threads are used instead; set it to 0 where the machine may use io_uring',
   );
-}
-
-/** File systems on which a lock does not hold or direct I/O is not what it says, by magic number. */
-const unfitFileSystems: ReadonlyMap<number, string> = new Map([
-  [0x6969, 'NFS'],
-  [0xff534d42, 'CIFS'],
-  [0xfe534d42, 'SMB2'],
-  [0x01021994, 'tmpfs'],
-  [0x65735546, 'FUSE'],
-]);
-
-function checkDisk(disk: RawDiskConfig): Finding {
-  const path = disk.devicePath!;
-  const what = `device ${path}`;
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return checkMissingDisk(disk, what);
-  if (!found.isFile() && !found.isBlockDevice()) {
-    return fail(what, 'neither a regular file nor a block device', 'name another path');
-  }
-  try {
-    accessSync(path, constants.R_OK | constants.W_OK);
-  } catch {
-    return fail(
-      what,
-      `user ${process.geteuid?.() ?? '?'} may not read and write it`,
-      'give that user the right to, or run as another',
-    );
-  }
-  if (found.isBlockDevice()) return ok(what, 'a block device that can be read and written');
-  const unfit = unfitFileSystems.get(statfsSync(path).type);
-  if (unfit !== undefined) {
-    return fail(what, `a file on ${unfit}`, 'use a local file system or a block device');
-  }
-  return ok(what, `a file of ${formatSize(found.size)} that can be read and written`);
-}
-
-function checkMissingDisk(disk: RawDiskConfig, what: string): Finding {
-  const path = disk.devicePath!;
-  if (!disk.create) {
-    return fail(what, 'does not exist', `run: npx millrace format ${path} --size 100GiB`);
-  }
-  const folder = dirname(path);
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    return fail(what, `the directory ${folder} does not exist`, 'make it');
-  }
-  const { bavail, bsize } = statfsSync(folder);
-  const free = bavail * bsize;
-  const wanted = disk.totalSizeBytes!;
-  const seen = `is made at start: ${formatSize(wanted)} wanted, ${formatSize(free)} free`;
-  return wanted > free ? fail(what, seen, 'lower total_size or free some space') : ok(what, seen);
 }
 
 /** Whether `listen` could be listened on; somebody who listens there may be millrace itself. */
@@ -223,12 +175,13 @@ export async function findings(config: Config, notInEffect: readonly string[]): 
   const listeners =
     config.admin.listen === null ? config.listen : [...config.listen, config.admin.listen];
   return [
+    checkUser(),
+    checkKernel(),
     checkNode(),
     checkAddon(),
     checkMemory(config),
     checkDescriptors(),
-    checkIoUring(),
-    ...(needsDisk ? config.rawDiskCache.map(checkDisk) : []),
+    ...(needsDisk ? [checkIoUring(), ...(await deviceFindings(config))] : []),
     ...(await Promise.all(listeners.map(checkListen))),
     ...(await Promise.all(
       [...config.upstreams].flatMap(([name, { origins }]) =>

@@ -2,22 +2,31 @@
 // hits, and what is stored under a URL. Reads only, also while an instance uses the device.
 
 import type { ServedAddress } from '../../config/schema.js';
-import { decodeHead } from '../../store/entry.js';
 import {
   type DeviceReport,
   findOnDevice,
   inspectDevice,
   type StoredRecord,
 } from '../../store/inspect.js';
+import { variantsIn } from '../../store/variants.js';
 import { formatDuration, formatSize } from '../../units.js';
 import { columnLines } from '../columns.js';
+import {
+  type DeviceFailure,
+  exitOf,
+  failureLine,
+  isFailure,
+  labelOf,
+  onEach,
+} from '../each-device.js';
 import { type LiveUse, liveUseOf } from '../live-use.js';
 import { startProgress } from '../progress.js';
 import { ageMap, hitMap, segmentMap } from '../segment-maps.js';
+import { headOf, isMarker, recordJson, recordLines } from '../stored-records.js';
 import type { CommandOutput } from './check.js';
 
 export interface InspectOptions {
-  readonly path: string;
+  readonly paths: readonly string[];
   /** Canonical key of what to look for; null: the whole device. */
   readonly key: string | null;
   readonly json: boolean;
@@ -37,12 +46,13 @@ function ageOf(openedMs: number, now: number): string {
   return minutes < 1 ? 'less than a minute ago' : `${formatDuration(minutes * 60_000)} ago`;
 }
 
-function deviceLines(report: DeviceReport, use: LiveUse, now: number): string[] {
+function deviceLines(path: string, report: DeviceReport, use: LiveUse, now: number): string[] {
   const written = report.segments.filter(({ finding }) => finding !== 'empty');
   const opened = written.map(({ openedMs }) => openedMs).filter((openedMs) => openedMs > 0);
   const used = written.reduce((sum, segment) => sum + segment.used, 0);
   const copies = report.copies.map((copy) => (copy === '' ? 'ok' : copy)).join(', ');
   const pairs: (readonly [string, string])[] = [
+    ['device', path],
     ['uuid', report.uuid],
     ['format', report.format],
     ['size', `${report.size} (${formatSize(report.size)})`],
@@ -87,70 +97,129 @@ function percent(part: number, whole: number): string {
   return whole === 0 ? '0 %' : `${((part / whole) * 100).toFixed(1)} %`;
 }
 
-function recordLines(record: StoredRecord, now: number): string[] {
-  const head = record.head.length === 0 ? null : decodeHead(record.head);
-  const lifetime = head === null ? null : head.freshUntilMs - now;
-  const pairs: (readonly [string, string])[] = [
-    ['kind', record.kind],
-    ['at', `byte ${record.offset} of the device, segment ${record.segment}`],
-    ['born', `${record.birth}, version ${record.incarnation}`],
-    ['body', `${record.bodyLength} bytes, ${record.storedLength} on the device`],
-  ];
-  if (record.chunksWanted > 0) {
-    pairs.push(['chunks', `${record.chunksFound} of ${record.chunksWanted} are named by footers`]);
-  }
-  if (head !== null && lifetime !== null) {
-    pairs.push(
-      ['status', `${head.status} ${head.reason}`.trimEnd()],
-      [
-        'fresh',
-        lifetime > 0 ? `for ${formatDuration(Math.round(lifetime / 1000) * 1000)}` : 'not any more',
-      ],
-    );
-    for (let at = 0; at + 1 < head.fields.length; at += 2) {
-      pairs.push([`  ${head.fields[at]}`, head.fields[at + 1]!]);
-    }
-  }
-  return columnLines(pairs);
+/** Variants that are looked for: a URL that varies by User-Agent has more than anybody reads. */
+const variantsShown = 16;
+
+interface Inspected {
+  readonly report: DeviceReport;
+  readonly use: LiveUse;
 }
 
-/** Exit status: 0, or 1 where nothing is stored under the key. Rejects with StoreError. */
+/** Exit status: 0, or 1 where nothing is stored under the key, or 3 where a device cannot be looked at. */
 export async function inspectCommand(options: InspectOptions, io: InspectIo): Promise<number> {
-  const { path, key, json, admin, now } = options;
+  return options.key === null
+    ? inspectDevices(options, io)
+    : inspectKey({ ...options, key: options.key }, io);
+}
+
+type OnProgress = (done: number, total: number) => void;
+
+async function withBar<Result>(
+  io: InspectIo,
+  label: string,
+  look: (onProgress: OnProgress) => Promise<Result>,
+): Promise<Result> {
   let bar: ReturnType<typeof startProgress> | undefined;
-  const onProgress = (done: number, total: number): void => {
-    bar ??= startProgress('segments read', total, String, io.progress);
-    bar.update(done);
-  };
   try {
-    if (key === null) {
-      const report = await inspectDevice({ path, onProgress });
-      bar?.stop();
-      const use =
-        report.owner === ''
-          ? 'nobody uses the device, and hits are not written down'
-          : await liveUseOf(path, admin);
-      if (json) io.stdout(JSON.stringify(withUse(report, use), null, 2));
-      else for (const line of deviceLines(report, use, now)) io.stdout(line);
-      return 0;
-    }
-    const { records } = await findOnDevice({ path, onProgress }, key);
-    bar?.stop();
-    if (json) {
-      const shown = records.map((record) => ({
-        ...record,
-        head: record.head.length === 0 ? null : decodeHead(record.head),
-      }));
-      io.stdout(JSON.stringify(shown, null, 2));
-    } else if (records.length === 0) io.stdout(`nothing is stored on ${path} under ${key}`);
-    else {
-      records.forEach((record, index) => {
-        if (index > 0) io.stdout('');
-        for (const line of recordLines(record, now)) io.stdout(line);
-      });
-    }
-    return records.length === 0 ? 1 : 0;
+    return await look((done, total) => {
+      bar ??= startProgress(label, total, String, io.progress);
+      bar.update(done);
+    });
   } finally {
     bar?.stop();
   }
+}
+
+async function inspectDevices(
+  { paths, json, admin, now }: InspectOptions,
+  io: InspectIo,
+): Promise<number> {
+  const seen = await onEach(paths, async (path): Promise<Inspected> => {
+    const report = await withBar(io, labelOf('segments read', path, paths), (onProgress) =>
+      inspectDevice({ path, onProgress }),
+    );
+    const use =
+      report.owner === ''
+        ? 'nobody uses the device, and hits are not written down'
+        : await liveUseOf(path, admin);
+    return { report, use };
+  });
+  if (json) {
+    const devices = seen.map((item) =>
+      isFailure(item) ? item : { device: item.device, ...withUse(item.report, item.use) },
+    );
+    io.stdout(JSON.stringify({ devices }, null, 2));
+  } else {
+    seen.forEach((item, index) => {
+      if (index > 0) io.stdout('');
+      if (isFailure(item)) io.stderr(failureLine(item));
+      else for (const line of deviceLines(item.device, item.report, item.use, now)) io.stdout(line);
+    });
+  }
+  return exitOf(seen, () => 0);
+}
+
+interface Found {
+  readonly device: string;
+  readonly records: StoredRecord[];
+}
+
+async function inspectKey(
+  { paths, json, key, now }: InspectOptions & { readonly key: string },
+  io: InspectIo,
+): Promise<number> {
+  const find = (path: string, wanted: string): Promise<readonly StoredRecord[]> =>
+    withBar(
+      io,
+      labelOf('segments read', path, paths),
+      async (onProgress) => (await findOnDevice({ path, onProgress }, wanted)).records,
+    );
+  const seen: (Found | DeviceFailure)[] = await onEach(paths, async (path) => ({
+    records: [...(await find(path, key))],
+  }));
+  const found = seen.filter((item): item is Found => !isFailure(item));
+  // A variant lies where its own key belongs, which may be another device than the list of them.
+  for (const place of placesOf(found)) {
+    for (const item of found) item.records.push(...(await find(item.device, `${key}${place}`)));
+  }
+  if (json) {
+    const devices = seen.map((item) =>
+      isFailure(item) ? item : { device: item.device, records: item.records.map(recordJson) },
+    );
+    io.stdout(JSON.stringify({ key, devices }, null, 2));
+  } else showFound(key, seen, now, io);
+  const isThere = found.some(({ records }) => records.length > 0);
+  return isThere ? 0 : exitOf(seen, () => 1);
+}
+
+function placesOf(found: readonly Found[]): string[] {
+  const heads = found.flatMap(({ records }) => records.map(headOf));
+  const places = heads.flatMap((head) =>
+    head === null || !isMarker(head) ? [] : variantsIn(head).map(({ place }) => place),
+  );
+  return [...new Set(places)].slice(0, variantsShown);
+}
+
+function showFound(
+  key: string,
+  seen: readonly (Found | DeviceFailure)[],
+  now: number,
+  io: InspectIo,
+): void {
+  let isFirst = true;
+  for (const item of seen) {
+    if (isFailure(item)) {
+      io.stderr(failureLine(item));
+      continue;
+    }
+    for (const record of item.records) {
+      if (!isFirst) io.stdout('');
+      isFirst = false;
+      if (seen.length > 1) io.stdout(item.device);
+      for (const line of recordLines(key, record, now)) io.stdout(line);
+    }
+  }
+  if (!isFirst) return;
+  const devices = seen.filter((item) => !isFailure(item)).map(({ device }) => device);
+  if (devices.length > 0) io.stdout(`nothing is stored on ${devices.join(', ')} under ${key}`);
 }

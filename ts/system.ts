@@ -262,9 +262,15 @@ function explainDevice(disks: readonly RawDiskConfig[], error: unknown): unknown
   const named = disks.find(({ devicePath }) => devicePath === error.device);
   // Without a name it is that of the only one, or about all of them.
   const disk = named ?? (disks.length === 1 ? disks[0] : undefined);
-  if (disk === undefined) return error;
-  const path = disk.devicePath!;
   const details = { cause: error, retryable: error.retryable };
+  if (disk === undefined) {
+    const paths = disks.map(({ devicePath }) => devicePath).join(', ');
+    const code = error.code.slice('ERR_MILLRACE_'.length) as ErrorCode;
+    return error.message.startsWith('/') || disks.length === 0
+      ? error
+      : new StoreError(code, `raw_disk_cache (${paths}): ${error.message}`, details);
+  }
+  const path = disk.devicePath!;
   if (isCode(error, 'STORE_MISSING_DEVICE')) {
     const advice = path.startsWith('/dev/')
       ? 'lsblk lists the devices of this machine'
@@ -277,6 +283,10 @@ function explainDevice(disks: readonly RawDiskConfig[], error: unknown): unknown
     );
   }
   const command = formatCommandFor(disk, true);
+  if (isCode(error, 'STORE_FOREIGN_DEVICE') && error.message.includes('written over')) {
+    const advice = `run npx millrace inspect ${path} to see what it holds; nothing was changed`;
+    return new StoreError('STORE_FOREIGN_DEVICE', `${path}: ${error.message}; ${advice}`, details);
+  }
   if (isCode(error, 'STORE_FOREIGN_DEVICE')) {
     return new StoreError(
       'STORE_FOREIGN_DEVICE',

@@ -8,6 +8,7 @@ import {
   closeSync,
   createReadStream,
   openSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -248,6 +249,18 @@ test.serial('serve: a second signal ends it at once', async (t) => {
   t.is(status, 143);
 });
 
+test('serve: a device that is named twice is told with all names', async (t) => {
+  const folder = temporaryFolder(t);
+  const device = await formatted(t, folder);
+  const link = join(folder, 'link.disk');
+  symlinkSync(device, link);
+  const list = [device, link].map((path) => `{ device_path: ${JSON.stringify(path)} }`);
+  const text = `upstream_address: "127.0.0.1:1"\nraw_disk_cache: [${list.join(', ')}]\n`;
+  const { status, stderr } = await runCommand(t, ['serve', '-c', configFile(folder, text)]);
+  t.is(status, 3);
+  t.deepEqual(stderr, [`raw_disk_cache (${device}, ${link}): the same device is named twice`]);
+});
+
 test('serve: what was made of a store since is not written over', async (t) => {
   const folder = temporaryFolder(t);
   const device = await formatted(t, folder);
@@ -266,7 +279,9 @@ test('serve: what was made of a store since is not written over', async (t) => {
     ]) {
       const { status, stderr } = await runCommand(t, args);
       t.is(status, 3, args.join(' '));
-      if (args[0] !== 'serve') t.regex(stderr.join('\n'), found);
+      const said =
+        args[0] === 'serve' ? /written over a millrace store; run npx millrace inspect/ : found;
+      t.regex(stderr.join('\n'), said);
     }
     t.is(await sha256Of(device), before);
   };

@@ -2,7 +2,16 @@
 // in use, one that was closed, one that is damaged, and one that is none.
 
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, relative } from 'node:path';
@@ -332,6 +341,60 @@ test('doctor: what is well, what is missing and what to do', async (t) => {
   t.is(ill.status, 1);
   const at = ill.stdout.findIndex((line) => /^fail +device \/none/.test(line));
   t.regex(ill.stdout[at + 1] ?? '', /run: npx millrace format \/none --size 256MiB/);
+});
+
+test('doctor: each fault of a device is named', async (t) => {
+  const folder = temporaryFolder(t);
+  const device = join(folder, 'faulty.disk');
+  const config = configFile(
+    folder,
+    `upstream_address: "127.0.0.1:1"\nlisten: "127.0.0.1:0"\n` +
+      `raw_disk_cache: { device_path: ${JSON.stringify(device)} }\n`,
+  );
+  const findings = async (...set: string[]): Promise<string[]> => {
+    const given = set.length === 0 ? [] : ['--set', ...set];
+    const { stdout } = await runCommand(t, ['doctor', '-c', config, ...given, '--json']);
+    const all = JSON.parse(stdout.join('\n')) as Record<'state' | 'what' | 'found', string>[];
+    return all
+      .filter(({ what }) => what === `device ${device}`)
+      .map(({ state, found }) => `${state}: ${found}`);
+  };
+  writeFileSync(device, '');
+  truncateSync(device, 100 * 2 ** 20);
+  t.regex((await findings()).join(), /^fail: has 100MiB, and a store needs 256MiB$/);
+  truncateSync(device, 256 * 2 ** 20);
+  t.regex((await findings()).join(), /^fail: is empty and no store yet$/);
+  writeFileSync(device, 'SQLite format 3', { flag: 'r+' });
+  t.regex((await findings()).join(), /^fail: holds unknown data at offset 0, which millrace did/);
+  rmSync(device);
+  const sized = ['--size', '256MiB', '--no-zero-fill'];
+  t.is((await runCommand(t, ['format', device, ...sized])).status, 0);
+  t.regex((await findings()).join(), /^ok: a file of 256MiB with a millrace store$/);
+  const other = await findings('raw_disk_cache.total_size=1GiB');
+  t.regex(other.join(), /warn: total_size is 1073741824 bytes, and it has 268435456$/);
+  const running = startCommand(t, ['serve', '-c', config]);
+  await running.logged('ready');
+  const owned = await findings();
+  t.regex(owned.join(), RegExp(`ok: in use by process ${running.child.pid} .*of this config`));
+  const elsewhere = await findings('admin.listen=127.0.0.1:2');
+  t.regex(elsewhere.join(), RegExp(`warn: in use by process ${running.child.pid} `));
+});
+
+test('doctor: the directory of the file tier', async (t) => {
+  const folder = temporaryFolder(t);
+  const config = configFile(
+    folder,
+    `upstream_address: "127.0.0.1:1"\nlisten: "127.0.0.1:0"\nl2_backend: file\n`,
+  );
+  const stateOf = async (directory: string): Promise<string | undefined> => {
+    const set = ['--set', `l2_cache_dir=${directory}`, 'l2_total_size=256MiB'];
+    const { stdout } = await runCommand(t, ['doctor', '-c', config, ...set, '--json']);
+    const all = JSON.parse(stdout.join('\n')) as Record<'state' | 'what', string>[];
+    return all.find(({ what }) => what === `directory ${directory}`)?.state;
+  };
+  t.is(await stateOf(folder), 'ok');
+  t.is(await stateOf(join(folder, 'made', 'at', 'start')), 'ok');
+  t.is(await stateOf(join(config, 'below', 'a', 'file')), 'fail');
 });
 
 test('purge: by URL and altogether, softly and for good, and what is refused', async (t) => {

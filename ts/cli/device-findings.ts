@@ -1,7 +1,7 @@
 // What `doctor` finds at the devices of a configuration: whether they are there, may be used, are free, hold
 // a store of ours, and what the kernel allows on them. Opens them for reading alone, and changes nothing.
 
-import { accessSync, constants, statfsSync, statSync } from 'node:fs';
+import { accessSync, constants, type Stats, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config, RawDiskConfig, ServedAddress } from '../config/schema.js';
 import { MillraceError } from '../errors.js';
@@ -34,7 +34,24 @@ export async function deviceFindings(config: Config): Promise<Finding[]> {
 const asLeftOut = ({ what, found, advice }: Finding): Finding =>
   warn(what, `${found}; it is left out, and its share of the keys goes to the others`, advice);
 
-const isThere = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
+/** Undefined where nothing is; throws where that cannot be told. */
+function look(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    return look(path) !== undefined;
+  } catch {
+    return true;
+  }
+}
 
 async function findingsOf(disk: RawDiskConfig, admin: ServedAddress | null): Promise<Finding[]> {
   const path = disk.devicePath!;
@@ -64,7 +81,13 @@ const withoutPath = (path: string, text: string): string =>
 /** Null: it is there and may be used. */
 function accessFinding(disk: RawDiskConfig, what: string): Finding | null {
   const path = disk.devicePath!;
-  const found = statSync(path, { throwIfNoEntry: false });
+  let found: Stats | undefined;
+  try {
+    found = look(path);
+  } catch (error) {
+    const seen = `user ${process.geteuid?.() ?? '?'} cannot look at it: ${(error as Error).message}`;
+    return fail(what, seen, 'give that user the right to, or run as another');
+  }
   if (found === undefined) return missingFinding(disk, what);
   if (!found.isFile() && !found.isBlockDevice()) {
     return fail(what, 'neither a regular file nor a block device', 'name another path');
@@ -90,7 +113,7 @@ function missingFinding(disk: RawDiskConfig, what: string): Finding {
     );
   }
   const folder = dirname(path);
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+  if (look(folder)?.isDirectory() !== true) {
     return fail(what, `the directory ${folder} does not exist`, 'make it');
   }
   try {

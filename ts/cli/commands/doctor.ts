@@ -1,7 +1,7 @@
 // `millrace doctor`: looks at everything around a configuration that keeps an instance from starting or from
 // running well, and says for each what was found and what to do. Changes nothing, opens no store.
 
-import { readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { release, type, userInfo } from 'node:os';
 import { dirname } from 'node:path';
@@ -110,15 +110,42 @@ function checkIoUring(): Finding {
   );
 }
 
+/** The directory of the file tier, or the one that it will be made in. */
+function checkDirectory(directory: string, wanted: number): Finding {
+  const what = `directory ${directory}`;
+  let place = directory;
+  while (!existsSync(place) && dirname(place) !== place) place = dirname(place);
+  if (!statSync(place).isDirectory()) return fail(what, `${place} is no directory`, 'name another');
+  try {
+    accessSync(place, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch {
+    const seen = `user ${process.geteuid?.() ?? '?'} may not write in ${place}`;
+    return fail(what, seen, 'give that user the right to, or run as another');
+  }
+  const { bavail, bsize } = statfsSync(place);
+  const free = bavail * bsize;
+  const found = `up to ${formatSize(wanted)} wanted, ${formatSize(free)} free`;
+  // What is stored already is a part of what is wanted.
+  return free < wanted && place !== directory
+    ? warn(what, found, 'lower l2_total_size or free some space')
+    : ok(what, found);
+}
+
 /** Whether `listen` could be listened on; somebody who listens there may be millrace itself. */
 async function checkListen(listen: ServedAddress): Promise<Finding> {
   const what = `listen ${formatListen(listen)}`;
   if (listen.kind === 'unix') {
     const folder = dirname(listen.path);
-    const isThere = statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
-    return isThere
-      ? ok(what, 'its directory exists')
-      : fail(what, `${folder} does not exist`, 'make it');
+    if (!existsSync(folder) || !statSync(folder).isDirectory()) {
+      return fail(what, `the directory ${folder} does not exist`, 'make it');
+    }
+    try {
+      accessSync(folder, constants.W_OK | constants.X_OK);
+      return ok(what, 'its directory exists');
+    } catch {
+      const seen = `user ${process.geteuid?.() ?? '?'} may not make a socket in ${folder}`;
+      return fail(what, seen, 'give that user the right to, or run as another');
+    }
   }
   const server = createServer();
   try {
@@ -171,7 +198,9 @@ async function checkOrigin(name: string, origin: URL): Promise<Finding> {
 
 /** Every finding, in the order of a start. */
 export async function findings(config: Config, notInEffect: readonly string[]): Promise<Finding[]> {
-  const needsDisk = config.enableCache && config.enableL2Cache && config.l2Backend === 'raw_disk';
+  const hasTier = config.enableCache && config.enableL2Cache;
+  const needsDisk = hasTier && config.l2Backend === 'raw_disk';
+  const needsFiles = hasTier && config.l2Backend === 'file';
   const listeners =
     config.admin.listen === null ? config.listen : [...config.listen, config.admin.listen];
   return [
@@ -182,6 +211,7 @@ export async function findings(config: Config, notInEffect: readonly string[]): 
     checkMemory(config),
     checkDescriptors(),
     ...(needsDisk ? [checkIoUring(), ...(await deviceFindings(config))] : []),
+    ...(needsFiles ? [checkDirectory(config.l2CacheDir!, config.l2TotalSizeBytes)] : []),
     ...(await Promise.all(listeners.map(checkListen))),
     ...(await Promise.all(
       [...config.upstreams].flatMap(([name, { origins }]) =>

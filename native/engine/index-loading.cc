@@ -3,6 +3,11 @@
 
 namespace millrace {
 
+namespace {
+// Two lines each: more than a core keeps on their way at a time, and the next ones wait for the first.
+constexpr size_t kRecordsAhead = 6;
+}  // namespace
+
 void Index::begin_loading() {
   gone_ = std::make_unique<GoneWords>();
   is_loading_.store(true, std::memory_order_release);
@@ -15,15 +20,20 @@ void Index::end_loading() {
 }
 
 void Index::load(std::span<const LoadedRecord> records) {
-  // Each record's two lines come from memory; asked for together they come at once.
-  for (const LoadedRecord& record : records) {
-    __builtin_prefetch(bucket(record.hash, 0), 1);
-    __builtin_prefetch(bucket(record.hash, 1), 1);
-  }
+  // Each record's two lines come from memory; asked for this far ahead they come while others are placed.
+  const auto ask = [&](size_t i) {
+    if (i >= records.size()) return;
+    __builtin_prefetch(bucket(records[i].hash, 0), 1);
+    __builtin_prefetch(bucket(records[i].hash, 1), 1);
+  };
+  for (size_t i = 0; i < kRecordsAhead; i++) ask(i);
   MutexLock lock(loading_mutex_);
   MR_ASSERT(gone_ != nullptr);
   uint64_t loaded = 0;
-  for (const LoadedRecord& record : records) loaded += load_locked(record);
+  for (size_t i = 0; i < records.size(); i++) {
+    ask(i + kRecordsAhead);
+    loaded += load_locked(records[i]);
+  }
   records_.fetch_add(loaded, std::memory_order_relaxed);
 }
 

@@ -110,14 +110,22 @@ Result<SegmentFooter> read_footer(Device& device, const Geometry& geometry, cons
   return footer;
 }
 
-Result<std::vector<FooterEntry>> read_footer_entries(Device& device, const Geometry& geometry,
-                                                     const FooterTrailer& trailer) {
-  const ByteCount array_size = footer_size(trailer.entry_count) - kFooterTrailerSize;
-  if (array_size == 0) return std::vector<FooterEntry>();
+ByteCount footer_entries_size(const FooterTrailer& trailer) {
+  return footer_size(trailer.entry_count) - kFooterTrailerSize;
+}
+
+ByteOffset footer_entries_offset(const Geometry& geometry, const FooterTrailer& trailer) {
   const ByteOffset end =
       geometry.segment_offset(trailer.header.segment) + geometry.segment_size;
-  AlignedBuffer array(array_size);
-  const Status status = device.read(end - kFooterTrailerSize - array_size, array.bytes());
+  return end - kFooterTrailerSize - footer_entries_size(trailer);
+}
+
+Result<std::vector<FooterEntry>> read_footer_entries(Device& device, const Geometry& geometry,
+                                                     const FooterTrailer& trailer) {
+  const ByteCount size = footer_entries_size(trailer);
+  if (size == 0) return std::vector<FooterEntry>();
+  AlignedBuffer array(size);
+  const Status status = device.read(footer_entries_offset(geometry, trailer), array.bytes());
   if (!status.ok()) return status;
   return decode_footer_entries(trailer, array.bytes(), geometry.segment_size);
 }

@@ -24,7 +24,11 @@ struct FoundFooter {
 Result<SegmentFooter> read_footer(Device& device, const Geometry& geometry, const DeviceUuid& uuid,
                                   SegmentId segment);
 
-// The entries of the footer that ends with `trailer`.
+// Where the entries of the footer stand that ends with `trailer`.
+ByteCount footer_entries_size(const FooterTrailer& trailer);
+ByteOffset footer_entries_offset(const Geometry& geometry, const FooterTrailer& trailer);
+
+// Reads and checks them.
 Result<std::vector<FooterEntry>> read_footer_entries(Device& device, const Geometry& geometry,
                                                      const FooterTrailer& trailer);
 

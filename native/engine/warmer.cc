@@ -59,9 +59,16 @@ void* Warmer::run_thread(void* self) {
 
 void Warmer::run() {
   const uint64_t started = monotonic_ms();
+  FootersAhead footers(device_, superblock_.geometry);
+  size_t looked_at = segments_.size();
   while (!segments_.empty()) {
     if (stopping_.load(std::memory_order_acquire)) return;
-    load(&segments_.back());
+    while (looked_at > 0) {
+      const FoundSegment& next = segments_[looked_at - 1];
+      if (has_footer_to_read(next) && !footers.ask(*next.trailer)) break;
+      looked_at--;
+    }
+    load(&segments_.back(), footers);
     segments_.pop_back();
     loaded_.fetch_add(1, std::memory_order_relaxed);
   }
@@ -76,26 +83,30 @@ void Warmer::run() {
   if (on_done_ != nullptr) on_done_(on_done_context_);
 }
 
-void Warmer::load(FoundSegment* found) {
+bool Warmer::has_footer_to_read(const FoundSegment& found) const {
+  // Scanned already; or nothing of it is valid any more, as where the volume was away.
+  return found.entries.empty() && found.trailer &&
+         found.trailer->maximum_birth >= superblock_.minimum_birth;
+}
+
+void Warmer::load(FoundSegment* found, FootersAhead& footers) {
+  const bool has_footer = has_footer_to_read(*found);
+  std::vector<FooterEntry> entries = std::move(found->entries);
+  bool is_known = found->trailer || !entries.empty();
+  if (has_footer) {
+    Result<std::vector<FooterEntry>> read = footers.take();
+    is_known = read.ok();
+    if (is_known) entries = std::move(read.value());
+  }
   const SegmentPin pin = ring_.pin(found->segment);
-  // Reclaimed meanwhile, and maybe written again.
+  // Reclaimed meanwhile, and maybe written again, before its footer was read or after.
   if (!pin || ring_.sequence(found->segment) != found->sequence) return;
   Counters::add(counters_.recovered_segments);
-  if (!found->entries.empty()) {
-    load_entries(*found, found->entries);
-    return;
+  if (!is_known) {
+    entries = scan_and_seal(device_, superblock_, found->segment, found->sequence, ring_,
+                            &found->trailer);
   }
-  if (found->trailer) {
-    // Nothing of it is valid any more, as where the volume was away.
-    if (found->trailer->maximum_birth < superblock_.minimum_birth) return;
-    const auto entries = read_footer_entries(device_, superblock_.geometry, *found->trailer);
-    if (entries.ok()) {
-      load_entries(*found, entries.value());
-      return;
-    }
-  }
-  load_entries(*found, scan_and_seal(device_, superblock_, found->segment, found->sequence, ring_,
-                                     &found->trailer));
+  load_entries(*found, entries);
 }
 
 void Warmer::load_entries(const FoundSegment& found, const std::vector<FooterEntry>& entries) {

@@ -11,6 +11,7 @@
 #include "base/sync.h"
 #include "device/device.h"
 #include "engine/counters.h"
+#include "engine/footers-ahead.h"
 #include "engine/index.h"
 #include "engine/purges.h"
 #include "engine/recovery.h"
@@ -40,7 +41,9 @@ class Warmer {
  private:
   static void* run_thread(void* self);
   void run();
-  void load(FoundSegment* found);
+  bool has_footer_to_read(const FoundSegment& found) const;
+  // Takes the footer that was asked for first of `footers`, where it has one to read.
+  void load(FoundSegment* found, FootersAhead& footers);
   void load_entries(const FoundSegment& found, const std::vector<FooterEntry>& entries);
 
   Device& device_;

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import type { ExecutionContext } from 'ava';
+import { heldPort } from './held-port.js';
 import { resetSocket } from './reset.js';
 
 export interface OriginRequest {
@@ -57,7 +58,7 @@ export interface ScriptedOrigin {
   readonly connections: number;
   /** What later requests meet. */
   script: Script;
-  /** No more connections; the open ones are reset. */
+  /** No more connections; the open ones are reset, and new ones refused until the test ends. */
   stop(): Promise<void>;
 }
 
@@ -103,7 +104,7 @@ export async function startOrigin(
     socket.on('error', () => {});
   });
   server.on('tlsClientError', () => {});
-  server.listen(port, host);
+  server.listen(port === 0 ? await heldPort(t, host) : port, host);
   await once(server, 'listening');
   const stop = async () => {
     for (const socket of sockets) resetSocket(socket);

@@ -9,7 +9,7 @@ import type { Config, RawDiskConfig } from './config/schema.js';
 import { type ErrorCode, StoreError } from './errors.js';
 import type { Log } from './observe/log.js';
 import { background } from './proxy/background.js';
-import { type RunningProxy, startProxy } from './proxy/proxy.js';
+import type { RunningProxy } from './proxy/proxy.js';
 import { type PurgeReport, type PurgeRequest, readPurgeRequest } from './proxy/purge-request.js';
 import type { CacheStore, StoreStats, VolumeStats } from './store/contract.js';
 import { formatDevice } from './store/format.js';
@@ -56,7 +56,9 @@ export async function startSystem(loaded: LoadedConfig, log: Log): Promise<Syste
         'change what they send, and it is stored; name their authority in tls.ca_file instead',
     );
   }
-  const store = config.enableCache ? await openConfigured(config, log) : null;
+  // The proxy's modules are loaded while the devices are read.
+  const opening = config.enableCache ? openConfigured(config, log) : Promise.resolve(null);
+  const [store, { startProxy }] = await Promise.all([opening, import('./proxy/proxy.js')]);
   let proxy: RunningProxy | null = null;
   let admin: RunningAdmin | null = null;
   try {

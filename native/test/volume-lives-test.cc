@@ -8,8 +8,7 @@
 #include <map>
 #include <set>
 
-#include "engine/recovery.h"
-#include "test/support.h"
+#include "test/lent-device.h"
 
 namespace millrace::test {
 
@@ -22,29 +21,6 @@ constexpr uint64_t kForGood = 1000000;
 
 std::string name_of(uint64_t key) {
   return "http://h/" + std::to_string(key % kGroups) + "/k" + std::to_string(key);
-}
-
-// A device that can be looked at when the store has given it up.
-class LentDevice final : public Device {
- public:
-  explicit LentDevice(std::shared_ptr<FaultDevice> device) : device_(std::move(device)) {}
-  const DeviceFacts& facts() const override { return device_->facts(); }
-  Status submit(IoRequest* request) override { return device_->submit(request); }
-  void close() override { device_->close(); }
-
- private:
-  const std::shared_ptr<FaultDevice> device_;
-};
-
-DiskImage disk_number(uint8_t number) {
-  Superblock superblock;
-  superblock.uuid.fill(number);
-  superblock.hash_key.fill(static_cast<uint8_t>(number + 100));
-  superblock.geometry = geometry_of(kDiskSize).value();
-  superblock.superblock_sequence = 1;
-  FaultDevice device((DiskImage(kDiskSize)));
-  REQUIRE(write_superblock(device, superblock).ok());
-  return device.snapshot();
 }
 
 class Lives {

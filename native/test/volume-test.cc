@@ -4,7 +4,7 @@
 
 #include <array>
 
-#include "engine/recovery.h"
+#include "test/lent-device.h"
 #include "test/stored-objects.h"
 #include "test/support.h"
 
@@ -14,30 +14,6 @@ using namespace millrace::test;
 namespace {
 
 constexpr uint64_t kObjects = 400;
-
-// A formatted disk with an identity of its own.
-DiskImage disk_number(uint8_t number) {
-  Superblock superblock;
-  superblock.uuid.fill(number);
-  superblock.hash_key.fill(static_cast<uint8_t>(number + 100));
-  superblock.geometry = geometry_of(kDiskSize).value();
-  superblock.superblock_sequence = 1;
-  FaultDevice device((DiskImage(kDiskSize)));
-  REQUIRE(write_superblock(device, superblock).ok());
-  return device.snapshot();
-}
-
-// A device that can be looked at when the store has given it up.
-class LentDevice final : public Device {
- public:
-  explicit LentDevice(std::shared_ptr<FaultDevice> device) : device_(std::move(device)) {}
-  const DeviceFacts& facts() const override { return device_->facts(); }
-  Status submit(IoRequest* request) override { return device_->submit(request); }
-  void close() override { device_->close(); }
-
- private:
-  const std::shared_ptr<FaultDevice> device_;
-};
 
 struct Several {
   Ref<Store> store;

@@ -74,8 +74,10 @@ bool fail_open(PosixDeviceFailure* failure, const PosixDeviceOptions& options, i
       return fail(failure, Code::busy, "the device is in use", number,
                   path + " is in use: " + user_of_device(number_of_device));
     case EROFS:
-      return fail(failure, Code::denied, "the file system is read-only", number,
-                  path + " lies on a read-only file system");
+      // What a file system does whose disk fails: of several stores it costs that one's share.
+      return fail(failure, Code::io, "the file system is read-only", number,
+                  path + " lies on a read-only file system; look at the kernel's log for errors of "
+                         "its disk, or mount it to be written");
     default:
       return fail(failure, Code::io, "the device cannot be opened", number,
                   path + ": " + errno_text(number));

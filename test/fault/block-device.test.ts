@@ -6,17 +6,19 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { formatDevice } from '../../ts/store/format.js';
 import { configFile, runCommand, startCommand } from '../support/command.js';
 import { isDirect } from '../support/direct-io.js';
 import { attachLoop, runTool } from '../support/loop-device.js';
 import { hashOf, hashOfStored, openRaw, putObject } from '../support/raw-file.js';
 
-function format(path: string): Promise<unknown> {
+const mib = 1024 * 1024;
+
+function format(path: string, createSize: number | null = null): Promise<unknown> {
   return formatDevice({
     path,
-    createSize: null,
+    createSize,
     blockSize: 4096,
     zeroFill: false,
     useDirectIo: true,
@@ -41,25 +43,62 @@ test('block device: objects survive a close, read and written with O_DIRECT', as
   await store.close();
 });
 
-test('block device: a mounted file system is not formatted, and the place is named', async (t) => {
-  const loop = await attachLoop(t);
-  if (loop === null) return t.pass();
+/** An ext4 on a loop device, mounted. Null where that cannot be had. */
+async function mountedLoop(t: ExecutionContext, sizeBytes?: number) {
+  const loop = await attachLoop(t, sizeBytes);
+  if (loop === null) return null;
   const place = join(loop.directory, 'mnt');
   await mkdir(place);
   const labelled = ['mkfs.ext4', '-q', '-L', 'precious', loop.path];
-  if ((await runTool(t, 'e2fsprogs', labelled)) === null) return t.pass();
-  if ((await runTool(t, 'mount', ['mount', loop.path, place])) === null) return t.pass();
+  if ((await runTool(t, 'e2fsprogs', labelled)) === null) return null;
+  if ((await runTool(t, 'mount', ['mount', loop.path, place])) === null) return null;
   let isMounted = true;
   const unmount = async () => {
     if (isMounted) await runTool(t, 'mount', ['umount', place]);
     isMounted = false;
   };
   t.teardown(unmount);
-  const mounted = await t.throwsAsync(format(loop.path));
-  t.regex(mounted?.message ?? '', new RegExp(`mounted at ${place}`));
+  return { loop, place, unmount };
+}
+
+test('block device: a mounted file system is not formatted, and the place is named', async (t) => {
+  const mounted = await mountedLoop(t);
+  if (mounted === null) return t.pass();
+  const { loop, place, unmount } = mounted;
+  const refused = await t.throwsAsync(format(loop.path));
+  t.regex(refused?.message ?? '', new RegExp(`mounted at ${place}`));
   await unmount();
   const foreign = await t.throwsAsync(format(loop.path));
   t.regex(foreign?.message ?? '', /ext4.*precious/);
+});
+
+test('block device: one of several on a file system that turned read-only costs its share', async (t) => {
+  const mounted = await mountedLoop(t, 400 * mib);
+  if (mounted === null) return t.pass();
+  const { loop, place } = mounted;
+  const paths = [join(loop.directory, 'one.disk'), join(place, 'two.disk')];
+  for (const path of paths) await format(path, 256 * mib);
+  const store = await openRaw(...paths);
+  const body = randomBytes(70_000);
+  for (let number = 0; number < 40; number += 1) await putObject(store, `http://t/${number}`, body);
+  await store.close();
+  const remount = (how: string) => runTool(t, 'mount', ['mount', '-o', `remount,${how}`, place]);
+  // What ext4 does by itself when its disk fails.
+  if ((await remount('ro')) === null) return t.pass();
+  const alone = await openRaw(...paths);
+  const { volumes, leftOut } = alone.stats();
+  t.is(volumes?.length, 1);
+  t.deepEqual(leftOut, [{ device: paths[1]!, reason: 'the file system is read-only' }]);
+  await alone.close();
+  const error = await t.throwsAsync(openRaw(paths[1]!), { code: 'ERR_MILLRACE_STORE_IO' });
+  t.regex(
+    error?.message ?? '',
+    /two\.disk lies on a read-only file system; look at the kernel's log/,
+  );
+  await remount('rw');
+  const both = await openRaw(...paths);
+  t.is(both.stats().volumes?.length, 2);
+  await both.close();
 });
 
 /** A process that claims the device the way a file system or another store does, until it is killed. */

@@ -38,12 +38,12 @@ export async function makeRawFile(sizeBytes = 256 * mib): Promise<RawFile> {
 }
 
 /** Everything that it holds is known. */
-export async function openRaw(path: string): Promise<CacheStore> {
+export async function openRaw(...paths: string[]): Promise<CacheStore> {
   const store = await openStore({
     memoryLimit: 64 * mib,
     l1Budget: 16 * mib,
     indexMemoryLimit: 8 * mib,
-    disk: { kind: 'raw', devices: [{ path, useDirectIo: true }] },
+    disk: { kind: 'raw', devices: paths.map((path) => ({ path, useDirectIo: true })) },
     followerGraceMs: 1000,
     poisonPages: true,
   });

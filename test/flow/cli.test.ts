@@ -92,7 +92,7 @@ test('check: a preset lies under the file, or is all of it', async (t) => {
   const config = configFile(temporaryFolder(t), memoryOnly);
   const both = await runCommand(t, ['check', '-c', config, '--preset', 'npm']);
   t.is(both.status, 0);
-  t.true(both.stdout.some((line) => /route 1: .*tgz/.test(line)));
+  t.true(both.stdout.some((line) => /^routes\[1\]: .*tgz/.test(line)));
   const keys = ['upstream_address=a.example:80', 'enable_l2_cache=false'];
   const alone = await runCommand(t, ['check', '--preset', 'npm', '--set', ...keys]);
   t.is(alone.status, 0);

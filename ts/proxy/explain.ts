@@ -46,7 +46,7 @@ export function explainUrl(config: Config, method: string, url: string): string[
   const { cache } = rule;
   const origins = config.upstreams.get(rule.upstream)?.origins.map(({ url }) => url.origin) ?? [];
   return [
-    `route:    ${number + 1} of ${routes.rules.length}`,
+    `route:    routes[${number}]`,
     `upstream: ${rule.upstream} (${origins.join(', ')})`,
     `key:      ${key}`,
     `redirect: ${redirectText(rule)}`,

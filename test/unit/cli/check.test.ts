@@ -51,8 +51,8 @@ lanes: auto
     'admin: unix:/run/m.sock',
     'upstream: d = https://e',
     'upstream: upstream_address = http://a:1',
-    'route 0: GET,HEAD b/c -> d, never cached',
-    'route 1: */ -> upstream_address',
+    'routes[0]: GET,HEAD b/c -> d, never cached',
+    'routes[1]: */ -> upstream_address',
     'store: 100MiB of memory, 1GiB of raw disk /dev/x, made at start if missing',
     'not in effect in this version: lanes',
   ]);

@@ -15,7 +15,7 @@ const linesOf = (cache: RouteInput['cache'], url: string, route: RouteInput = {}
 
 test('explain: the defaults', (t) => {
   t.deepEqual(linesOf({}, 'http://Site.test:80/a?b'), [
-    'route:    1 of 2',
+    'route:    routes[0]',
     'upstream: upstream_address (http://a.example:1)',
     'key:      http://site.test/a?b',
     'redirect: goes to the client',

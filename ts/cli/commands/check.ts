@@ -52,7 +52,7 @@ function summarise(config: Config): string[] {
     `listen: ${config.listen.map(formatListen).join(', ')}`,
     ...admin,
     ...upstreams,
-    ...config.routes.map((route, index) => `route ${index}: ${describeRoute(route)}`),
+    ...config.routes.map((route, index) => `routes[${index}]: ${describeRoute(route)}`),
     `store: ${describeStore(config)}`,
   ];
 }

@@ -144,7 +144,9 @@ Status find_on_device(Device& device, std::string_view key, std::vector<StoredRe
     }
     const ByteCount count = (record.header.object_length + kChunkSize - 1) / kChunkSize;
     record.chunks_wanted = static_cast<uint32_t>(std::min<ByteCount>(count, ~uint32_t{0}));
-    for (uint32_t chunk = 0; chunk < record.chunks_wanted; chunk++) {
+    // No body that is stored is larger than its device, whatever a head says.
+    const auto stored = std::min<ByteCount>(record.chunks_wanted, geometry.device_size / kChunkSize);
+    for (uint32_t chunk = 0; chunk < stored; chunk++) {
       const uint64_t name =
           chunk_hash(hash_key, record.header.hash, record.header.incarnation, chunk).low;
       if (std::binary_search(names.begin(), names.end(), name)) record.chunks_found++;

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "engine/inspect.h"
+#include "test/parts.h"
 #include "test/stored-objects.h"
 #include "test/support.h"
 
@@ -57,6 +58,24 @@ TEST_CASE("inspect: a key gives every version that is still there, the newest la
   found.clear();
   REQUIRE(find_on_device(device, "http://h/none", &found, &progress).ok());
   CHECK(found.empty());
+}
+
+TEST_CASE("inspect: a head that tells of more than any device holds is looked at no longer") {
+  constexpr uint64_t kForged = uint64_t{1} << 52;
+  TestStore store(formatted_disk());
+  const std::vector<uint8_t> body = body_for("f", 1, kChunkSize);
+  const Ref<Fill> fill =
+      begin_part(*store.store, "http://h/forged", 0, kChunkSize, {}, kForged);
+  REQUIRE(fill->append(body).accepted == body.size());
+  REQUIRE(fill->finish().ok());
+  store->close();
+  FaultDevice device(store.device->snapshot());
+  std::vector<StoredRecord> found;
+  InspectProgress progress;
+  REQUIRE(find_on_device(device, "http://h/forged", &found, &progress).ok());
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].chunks_wanted == ~uint32_t{0});
+  CHECK(found[0].chunks_found == 1);
 }
 
 TEST_CASE("verify: everything matches, until any stored byte of a record changes") {

@@ -79,10 +79,13 @@ uint64_t* Index::bucket(uint64_t hash, uint32_t choice) const {
 
 uint32_t Index::lookup(uint64_t hash, IndexHit* hits) const {
   const uint64_t fingerprint = fingerprint_of(hash);
+  uint64_t* const buckets[2] = {bucket(hash, 0), bucket(hash, 1)};
+  // Else it is asked for when the first has come and was looked through.
+  __builtin_prefetch(buckets[1]);
   uint32_t count = 0;
   for (uint32_t choice = 0; choice < 2; choice++) {
-    uint64_t* slots = bucket(hash, choice);
-    if (choice == 1 && slots == bucket(hash, 0)) break;
+    uint64_t* slots = buckets[choice];
+    if (choice == 1 && slots == buckets[0]) break;
     for (uint32_t i = 0; i < kSlotsPerBucket; i++) {
       const uint64_t word = atomic_word(&slots[i]).load(std::memory_order_acquire);
       if (word >> 48 == fingerprint) hits[count++] = IndexHit{word, &slots[i]};
@@ -94,13 +97,13 @@ uint32_t Index::lookup(uint64_t hash, IndexHit* hits) const {
 // Where a word for this hash goes: over its own older one, else into a free slot of the emptier bucket, else
 // over the coldest word of both.
 Index::Place Index::place_for(uint64_t hash, RecordKind kind, ByteOffset write_head) const {
+  const uint64_t fingerprint = fingerprint_of(hash);
   const bool is_chunk = kind == RecordKind::chunk;
+  uint64_t* const buckets[2] = {bucket(hash, 0), bucket(hash, 1)};
+  __builtin_prefetch(buckets[1], 1);
   uint64_t* free_slot = nullptr;
   uint32_t free_load = kSlotsPerBucket + 1;
-  Place coldest;
-  uint64_t coldest_rank = ~uint64_t{0};
-  for (uint32_t choice = 0; choice < 2; choice++) {
-    uint64_t* slots = bucket(hash, choice);
+  for (uint64_t* slots : buckets) {
     uint64_t* empty = nullptr;
     uint32_t load = 0;
     for (uint32_t i = 0; i < kSlotsPerBucket; i++) {
@@ -110,23 +113,33 @@ Index::Place Index::place_for(uint64_t hash, RecordKind kind, ByteOffset write_h
         continue;
       }
       load++;
-      const bool same_group = (kind_of(found) == RecordKind::chunk) == is_chunk;
-      if (found >> 48 == fingerprint_of(hash) && same_group) return Place{&slots[i], found, true};
-      // Hits first, then the distance that the write head still has to go until it reclaims the word's
-      // segment: what would be lost soonest is lost now.
-      const uint64_t distance = (address_of(found) - write_head) & (kMaximumDistance - 1);
-      const uint64_t rank = hits_of(found) * kMaximumDistance + distance;
-      if (rank < coldest_rank) {
-        coldest_rank = rank;
-        coldest = Place{&slots[i], found, false};
-      }
+      const bool is_same_group = (kind_of(found) == RecordKind::chunk) == is_chunk;
+      if (found >> 48 == fingerprint && is_same_group) return Place{&slots[i], found, true};
     }
     if (empty != nullptr && load < free_load) {
       free_load = load;
       free_slot = empty;
     }
   }
-  return free_slot != nullptr ? Place{free_slot, 0, false} : coldest;
+  return free_slot != nullptr ? Place{free_slot, 0, false} : coldest_of(buckets, write_head);
+}
+
+// Hits first, then the distance that the write head still has to go until it reclaims the word's segment: what
+// would be lost soonest is lost now.
+Index::Place Index::coldest_of(uint64_t* const (&buckets)[2], ByteOffset write_head) {
+  Place coldest;
+  uint64_t coldest_rank = ~uint64_t{0};
+  for (uint64_t* slots : buckets) {
+    for (uint32_t i = 0; i < kSlotsPerBucket; i++) {
+      const uint64_t found = atomic_word(&slots[i]).load(std::memory_order_acquire);
+      const uint64_t distance = (address_of(found) - write_head) & (kMaximumDistance - 1);
+      const uint64_t rank = hits_of(found) * kMaximumDistance + distance;
+      if (rank >= coldest_rank) continue;
+      coldest_rank = rank;
+      coldest = Place{&slots[i], found, false};
+    }
+  }
+  return coldest;
 }
 
 uint64_t Index::word_of(uint64_t hash, ByteOffset address, ByteCount length, RecordKind kind) {

@@ -143,6 +143,7 @@ class Index {
     return static_cast<uint64_t>(slot - words_) / kSlotsPerBucket;
   }
   Place place_for(uint64_t hash, RecordKind kind, ByteOffset write_head) const;
+  static Place coldest_of(uint64_t* const (&buckets)[2], ByteOffset write_head);
   uint64_t* bucket(uint64_t hash, uint32_t choice) const;
 
   uint64_t bucket_count_ = 1;

@@ -9,7 +9,12 @@
       "<!(node -p \"require('node-addon-api').include_dir\")",
       "<!(node native/lz4.cjs)"
     ],
-    "defines": ["NAPI_VERSION=9", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
+    "defines": [
+      "NAPI_VERSION=9",
+      "NAPI_DISABLE_CPP_EXCEPTIONS",
+      "NODE_ADDON_API_DISABLE_DEPRECATED",
+      "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+    ],
     "cflags": ["-O2", "-fvisibility=hidden", "-Wall", "-Wextra"],
     "cflags_cc": ["-std=c++20", "-fno-exceptions", "-fno-rtti", "-fvisibility-inlines-hidden"],
     "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],

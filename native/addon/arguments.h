@@ -15,6 +15,10 @@
 #if !defined(NAPI_DISABLE_CPP_EXCEPTIONS)
 #error "the build must define NAPI_DISABLE_CPP_EXCEPTIONS"
 #endif
+// A worker that is being terminated takes no exception any more: that must not end the process.
+#if !defined(NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS)
+#error "the build must define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
+#endif
 
 namespace millrace {
 

@@ -10,7 +10,7 @@ import { repositoryRoot } from '../support/root.js';
 
 const run = promisify(execFile);
 
-test('worker: terminated under I/O three times, it leaves a store that opens', async (t) => {
+test('worker: terminated under I/O eight times, it leaves a store that opens', async (t) => {
   const file = await makeRawFile();
   t.teardown(file.remove);
   const program = join(repositoryRoot(), 'build', 'test', 'support', 'worker-first.js');

@@ -1,5 +1,5 @@
 // Run as a program by worker.test.ts, because it must be the first in its process to load the addon: a worker
-// loads it, works on a store, and is terminated in the middle; three times. Then the main thread opens
+// loads it, works on a store, and is terminated in the middle; eight times. Then the main thread opens
 // the same store and reads what was flushed. Prints one line of JSON.
 
 import { once } from 'node:events';
@@ -24,7 +24,7 @@ async function work(path: string): Promise<void> {
 
 async function terminateWorkers(): Promise<void> {
   const path = process.argv[2]!;
-  for (let life = 0; life < 3; life += 1) {
+  for (let life = 0; life < 8; life += 1) {
     const worker = new Worker(fileURLToPath(import.meta.url), { workerData: { path } });
     await once(worker, 'message');
     await worker.terminate();

@@ -124,7 +124,7 @@ Index::Place Index::place_for(uint64_t hash, RecordKind kind, ByteOffset write_h
   return free_slot != nullptr ? Place{free_slot, 0, false} : coldest_of(buckets, write_head);
 }
 
-// Hits first, then the distance that the write head still has to go until it reclaims the word's segment: what
+// Hits first, then how far the write head still has to go until it reclaims the segment of the word: what
 // would be lost soonest is lost now.
 Index::Place Index::coldest_of(uint64_t* const (&buckets)[2], ByteOffset write_head) {
   Place coldest;

@@ -4,7 +4,8 @@
 namespace millrace {
 
 namespace {
-// Two lines each: more than a core keeps on their way at a time, and the next ones wait for the first.
+// Two lines each, about as many as a core keeps on their way at a time: of more the next would wait for the
+// first.
 constexpr size_t kRecordsAhead = 6;
 }  // namespace
 
